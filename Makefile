@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+# ambit: start AI agents inside bounds that the kernel holds.
+#
+#   make            build into build/ (laid out as it will be installed)
+#   make demo       the main job, from nothing to a retired agent, on one screen
+#   make check      build, then every test
+#   make deps       install the Debian packages that are missing, naming them
+#   make install    PREFIX=/usr/local DESTDIR=
+#   make bench | lint | clean
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+B := build
+BIN := $(B)/bin
+LIBEXEC := $(B)/libexec/ambit
+
+CC := gcc
+CLANG := clang
+BPFTOOL := $(shell command -v bpftool || echo /usr/sbin/bpftool)
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 \
+	-Wimplicit-fallthrough -Wno-missing-field-initializers
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection
+# A checkout treats warnings as errors, a release tarball does not.
+WERROR := $(if $(wildcard .git),-Werror)
+OUR_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -I$(B)/gen $(WARNINGS) $(WERROR) $(HARDEN)
+PIE := -fPIE
+LDFLAGS ?= -Wl,-z,relro,-z,now
+
+# ---- packages -------------------------------------------------------------
+BUILD_PACKAGES := gcc make libc6-dev linux-libc-dev pkg-config clang bpftool \
+	libbpf-dev libseccomp-dev libcap-dev libssl-dev libcyaml-dev libjansson-dev
+TEST_PACKAGES := perl iproute2 openssl curl git python3 python3-jwt \
+	python3-cryptography nodejs nginx-light procps tmux bubblewrap hyperfine \
+	util-linux gcc-multilib man-db mandoc
+
+# ---- what is made of what -------------------------------------------------
+sources = $(sort $(wildcard launcher/$(1)/*.c))
+objects = $(patsubst %.c,$(B)/obj/%.o,$(call sources,$(1)))
+BASE := $(B)/lib/base.a
+PROFILE := $(B)/lib/profile.a
+AUDIT := $(B)/lib/audit.a
+
+PROGRAMS := $(BIN)/ambit $(LIBEXEC)/ambitd $(LIBEXEC)/ambit-recorder \
+	$(LIBEXEC)/ambit-issuer $(LIBEXEC)/ambit-porter \
+	$(LIBEXEC)/ambit-audit $(LIBEXEC)/ambit-profile
+
+.PHONY: all demo check deps install bench lint clean
+.DELETE_ON_ERROR:
+all: $(PROGRAMS)
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CFLAGS) $(CFLAGS) $(PIE) -MMD -MP -c -o $@ $<
+
+# Pure modules are held to conversions too.
+$(B)/obj/launcher/profile/%.o $(B)/obj/launcher/audit/%.o: WARNINGS += -Wconversion
+
+$(B)/lib/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(BASE): $(call objects,base)
+$(PROFILE): $(filter-out %/main.o,$(call objects,profile))
+$(AUDIT): $(filter-out %/main.o,$(call objects,audit))
+
+define link
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(1)
+endef
+
+# The client is static: no loader, no relocation, so that it starts at once.
+$(BIN)/ambit: $(call objects,ambit) $(BASE)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -static -o $@ $^ -ljansson
+$(LIBEXEC)/ambitd: $(call objects,warden) $(PROFILE) $(BASE)
+	$(call link,-lcyaml -lseccomp -lcap -lbpf -ljansson -lcrypto)
+$(LIBEXEC)/ambit-recorder: $(call objects,recorder) $(AUDIT) $(BASE)
+	$(call link,-lseccomp -lcap)
+$(LIBEXEC)/ambit-issuer: $(call objects,issuer) $(BASE)
+	$(call link,-lseccomp -lcap -lcrypto)
+$(LIBEXEC)/ambit-porter: $(call objects,porter) $(BASE)
+	$(call link,-lseccomp -lcap)
+$(LIBEXEC)/ambit-audit: $(B)/obj/launcher/audit/main.o $(AUDIT) $(BASE)
+	$(call link,-ljansson)
+$(LIBEXEC)/ambit-profile: $(B)/obj/launcher/profile/main.o $(PROFILE) $(BASE)
+	$(call link,-lcyaml -lseccomp -lcrypto)
+
+# ---- kernel programs ------------------------------------------------------
+BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -D__bpf__ -D__TARGET_ARCH_x86 \
+	-Iinclude -Wall -Wextra -Wno-unused-parameter $(WERROR)
+MULTIARCH := $(shell $(CC) -print-multiarch)
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) include/ambit/kernel.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -I/usr/include/$(MULTIARCH) -c -o $@ $<
+$(B)/bpf/ambit.o: $(BPF_OBJECTS)
+	$(BPFTOOL) gen object $@ $^
+$(B)/gen/ambit.skel.h: $(B)/bpf/ambit.o
+	@mkdir -p $(@D)
+	$(BPFTOOL) gen skeleton $< name ambit > $@
+$(B)/obj/launcher/warden/%.o: | $(B)/gen/ambit.skel.h
+$(B)/obj/launcher/warden/kernel.o: $(B)/gen/ambit.skel.h
+
+# ---- tests ----------------------------------------------------------------
+include tests/tests.mk
+
+# ---- the user's commands --------------------------------------------------
+deps:
+	@sh tests/lib/packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+demo:
+	@sh tests/lib/packages.sh $(BUILD_PACKAGES) iproute2 nginx-light python3 openssl
+	@$(MAKE) --no-print-directory all
+	@sh tests/demo/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/ambit \
+		$(DESTDIR)$(PREFIX)/share/ambit/profiles
+	install -m 755 $(BIN)/ambit $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(filter $(LIBEXEC)/%,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/libexec/ambit/
+	install -m 644 profiles/*.yaml $(DESTDIR)$(PREFIX)/share/ambit/profiles/
+	for section in 1 5 8; do \
+		install -d $(DESTDIR)$(PREFIX)/share/man/man$$section; \
+		for page in docs/*.$$section; do \
+			[ ! -e "$$page" ] || install -m 644 "$$page" \
+				$(DESTDIR)$(PREFIX)/share/man/man$$section/; \
+		done; \
+	done
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

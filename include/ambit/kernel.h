@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/*
+ * The border between the kernel programs (bpf/) and user space: what the warden
+ * writes for an agent, and what the programs write for the recorder.  Compiled
+ * by both compilers; every size and offset that matters is asserted below.
+ *
+ * Addresses are always 16 bytes in network order, IPv4 as ::ffff:a.b.c.d, so
+ * that there is one matching rule and no second family to forget.  Ports are in
+ * host order.
+ */
+#ifndef AMBIT_KERNEL_H
+#define AMBIT_KERNEL_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
+#define AMBIT_RULES 256		/* egress rules of one agent */
+#define AMBIT_LISTENS 32	/* listen entries of one agent */
+#define AMBIT_UNIX_PATHS 16	/* unix endpoints of one agent */
+#define AMBIT_UNIX_PATH 108	/* bytes of sun_path */
+#define AMBIT_RING_BYTES (4U << 20)
+#define AMBIT_RING_CREDIT 2048U	/* undrained records one agent may own */
+
+/* Rule ids index the profile's egress list; these two are not in any list. */
+#define AMBIT_NO_RULE 0xffffU
+
+/* One way out: protocol, address block, port range. */
+struct ambit_rule {
+	__u8 address[16];
+	__u8 prefix;		/* bits of address that count, 0..128 */
+	__u8 protocol;		/* IPPROTO_TCP or IPPROTO_UDP */
+	__u16 id;		/* index of the profile's egress entry */
+	__u16 port_low;
+	__u16 port_high;	/* inclusive */
+};
+
+/* One port range that may be bound and accepted on. */
+struct ambit_listen {
+	__u16 port_low;
+	__u16 port_high;	/* inclusive */
+	__u8 protocol;
+	__u8 anywhere;		/* 0: loopback only */
+	__u8 pad[2];
+};
+
+/* One unix endpoint: the path as the agent names it. */
+struct ambit_unix {
+	__u16 id;		/* index of the profile's egress entry */
+	__u16 length;		/* bytes of path, without a closing zero */
+	char path[AMBIT_UNIX_PATH];
+};
+
+enum ambit_policy_state {
+	AMBIT_POLICY_NONE = 0,	/* nothing written yet: everything is refused */
+	AMBIT_POLICY_OPEN = 1,
+	AMBIT_POLICY_CUT = 2,	/* no egress any more, live flows included */
+};
+
+/* How pathname unix sockets that are not listed are treated. */
+enum ambit_unix_mode {
+	AMBIT_UNIX_LISTED = 0,	/* refused */
+	AMBIT_UNIX_PRIVATE = 1,	/* allowed: no host directory is in the agent's
+				 * view, so that a path can only lead to itself */
+};
+
+/*
+ * The rules of one agent: the value of the cgroup storage of its attachment.
+ * Programs reach it through the attachment alone (bpf_get_local_storage), so
+ * that a task in a kernel worker or a socket passed on is judged by the rules
+ * of the cgroup that made the socket.
+ */
+struct ambit_policy {
+	__u64 instance;		/* the agent; slots are used again, this is not */
+	__u32 slot;		/* index into the tallies */
+	__u32 state;		/* enum ambit_policy_state */
+	__u32 generation;	/* grows with each change of the rules */
+	__u16 rule_count;
+	__u16 listen_count;
+	__u16 unix_count;
+	__u16 unix_mode;	/* enum ambit_unix_mode */
+	__u8 abstract_scoped;	/* 1: Landlock confines abstract names, the hook
+				 * may let them pass */
+	__u8 pad[3];
+	struct ambit_rule rules[AMBIT_RULES];
+	struct ambit_listen listens[AMBIT_LISTENS];
+	struct ambit_unix unix_paths[AMBIT_UNIX_PATHS];
+};
+
+/*
+ * Counters of one slot, written by the kernel programs only.  `attempts` is the
+ * last kernel sequence number given out: each attempt takes a number before the
+ * record is reserved.  `lost` counts attempts that were refused because their
+ * record could not be written; attempts == records + lost, always.
+ */
+struct ambit_tally {
+	__u64 attempts;
+	__u64 produced;
+	__u64 lost;
+	__u64 dropped_packets;	/* packets the wall dropped, without a record each */
+	__u64 pad[4];
+};
+
+/* What the recorder has consumed of one slot; written by the recorder only. */
+struct ambit_drained {
+	__u64 records;
+	__u64 pad[7];
+};
+
+/* X(name, number, word): what was attempted. */
+#define AMBIT_ATTEMPTS(X)                    \
+	X(CONNECT, 1, "connect")             \
+	X(SEND, 2, "send")                   \
+	X(UNIX_CONNECT, 3, "unix connect")   \
+	X(UNIX_SEND, 4, "unix send")         \
+	X(BIND, 5, "bind")                   \
+	X(SOCKET, 6, "socket")               \
+	X(OPTION, 7, "socket option")        \
+	X(PACKET, 8, "packet")
+
+/* X(name, number, explanation): why the verdict is what it is. */
+#define AMBIT_REASONS(X)                                                    \
+	X(RULE, 1, "an entry allows it")                                    \
+	X(NO_RULE, 2, "no entry allows it")                                 \
+	X(RESERVED, 3, "link-local, metadata and the node's own addresses " \
+		       "must be named exactly")                             \
+	X(CUT, 4, "the agent is cut off")                                   \
+	X(NO_POLICY, 5, "the agent has no rules")                           \
+	X(CLOSED, 6, "the node takes no new connections")                   \
+	X(NOT_LISTED, 7, "the port is not listed under listen")             \
+	X(FAMILY, 8, "only TCP and UDP over IPv4 and IPv6 may be used")     \
+	X(ROUTING, 9, "source routing is never allowed")                    \
+	X(NOT_ADMITTED, 10, "the flow was not admitted by a decision")      \
+	X(PRIVATE, 11, "a socket of the agent's own")                       \
+	X(ABSTRACT, 12, "abstract unix names are not allowed")
+
+#define AMBIT_KERNEL_ENUM(name, number, word) AMBIT_ATTEMPT_##name = number,
+enum ambit_attempt { AMBIT_ATTEMPTS(AMBIT_KERNEL_ENUM) };
+#undef AMBIT_KERNEL_ENUM
+#define AMBIT_KERNEL_ENUM(name, number, word) AMBIT_REASON_##name = number,
+enum ambit_reason { AMBIT_REASONS(AMBIT_KERNEL_ENUM) };
+#undef AMBIT_KERNEL_ENUM
+
+enum ambit_verdict { AMBIT_DENIED = 0, AMBIT_ALLOWED = 1 };
+
+/* One attempt, as the ring carries it.  Zeroed before it is filled. */
+struct ambit_record {
+	__u64 instance;
+	__u64 kseq;		/* 1, 2, 3 … per agent */
+	__u64 lost;		/* the agent's refused-unrecorded count so far */
+	__u64 ktime_ns;		/* CLOCK_BOOTTIME */
+	__u64 cgroup_id;	/* of the calling task */
+	__u64 socket_cookie;
+	__u32 slot;
+	__u32 pid;		/* thread group, in the host's namespace */
+	__u32 uid;
+	__u16 rule;		/* egress or listen index, or AMBIT_NO_RULE */
+	__u16 port;		/* remote port; local port of a bind */
+	__u16 local_port;
+	__u8 attempt;		/* enum ambit_attempt */
+	__u8 verdict;		/* enum ambit_verdict */
+	__u8 reason;		/* enum ambit_reason */
+	__u8 protocol;
+	__u8 family;
+	__u8 path_length;	/* bytes of path, 0 if not a unix attempt */
+	__u16 option_level;	/* of a refused socket option */
+	__u16 option_name;
+	__u32 pad;
+	__u8 address[16];	/* remote address; local address of a bind */
+	__u8 local_address[16];
+	char comm[16];
+	char path[AMBIT_UNIX_PATH];
+	__u32 pad2;
+};
+
+_Static_assert(sizeof(struct ambit_rule) == 24, "rule layout");
+_Static_assert(sizeof(struct ambit_listen) == 8, "listen layout");
+_Static_assert(sizeof(struct ambit_unix) == 112, "unix layout");
+_Static_assert(sizeof(struct ambit_policy) ==
+		       32 + 24 * AMBIT_RULES + 8 * AMBIT_LISTENS +
+			       112 * AMBIT_UNIX_PATHS,
+	       "policy layout");
+_Static_assert(sizeof(struct ambit_tally) == 64, "one tally, one cache line");
+_Static_assert(sizeof(struct ambit_drained) == 64, "as the tally");
+_Static_assert(sizeof(struct ambit_record) == 240, "record layout");
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The messages between the node's processes.  They travel over SOCK_SEQPACKET
+ * socket pairs made by ambitd, one packet a message: a header, then exactly the
+ * bytes that the type's row says.  launcher/base/message.h sends and receives
+ * them and refuses a packet whose length is not the row's.  Texts are
+ * zero-terminated inside their array; the receiver checks that.
+ *
+ * How one launch goes:
+ *
+ *   warden → issuer    ADMIT       this instance may have these credentials
+ *   warden → porter    SERVE       deliver them into this directory (descriptor)
+ *   porter → issuer    SIGN        one per credential
+ *   issuer → porter    SIGNED      the bytes, kept in a memfd (descriptor)
+ *   porter → warden    MINTED      what it is; the file is not in place yet
+ *   warden → recorder  OPEN, EVENT launch and credential records
+ *   recorder → warden  DURABLE     they are on disk
+ *   warden → porter    PUBLISH     rename the file into place
+ *   porter → warden    PUBLISHED   it is there: the agent may start
+ *
+ * A renewal is SIGN, SIGNED, MINTED, EVENT, DURABLE, PUBLISH, PUBLISHED again.
+ */
+#ifndef AMBIT_MESSAGE_H
+#define AMBIT_MESSAGE_H
+
+#include <ambit/node.h>
+#include <stdint.h>
+
+enum ambit_message_type {
+	/* warden → recorder */
+	AMBIT_MESSAGE_RINGS = 1,	/* struct ambit_rings, 3 descriptors */
+	AMBIT_MESSAGE_OPEN,	/* struct ambit_open */
+	AMBIT_MESSAGE_ENDPOINT,	/* struct ambit_endpoint, one per egress entry */
+	AMBIT_MESSAGE_EVENT,	/* struct ambit_event */
+	AMBIT_MESSAGE_CLOSE,	/* struct ambit_close */
+	/* recorder → warden */
+	AMBIT_MESSAGE_DURABLE,	/* struct ambit_durable */
+	AMBIT_MESSAGE_CLOSED,	/* struct ambit_closed */
+	AMBIT_MESSAGE_HEALTH,	/* struct ambit_health */
+	/* warden → issuer */
+	AMBIT_MESSAGE_ADMIT,	/* struct ambit_admit */
+	AMBIT_MESSAGE_DISMISS,	/* struct ambit_dismiss; also warden → porter */
+	/* warden → porter */
+	AMBIT_MESSAGE_SERVE,	/* struct ambit_serve, 1 descriptor */
+	AMBIT_MESSAGE_PUBLISH,	/* struct ambit_publish */
+	/* porter → warden */
+	AMBIT_MESSAGE_MINTED,	/* struct ambit_minted */
+	AMBIT_MESSAGE_PUBLISHED,	/* struct ambit_published */
+	/* porter → issuer */
+	AMBIT_MESSAGE_SIGN,	/* struct ambit_sign */
+	/* issuer → porter */
+	AMBIT_MESSAGE_SIGNED,	/* struct ambit_signed, 1 descriptor if error == 0 */
+	/* recorder, issuer, porter → warden, once, before anything else */
+	AMBIT_MESSAGE_READY,	/* struct ambit_ready */
+	AMBIT_MESSAGE_LIMIT
+};
+
+struct ambit_message {
+	uint32_t type;
+	uint32_t length;	/* of the body behind this header */
+};
+
+/* Descriptors, in this order: ring map, tally map, drained map. */
+struct ambit_rings {
+	uint32_t ring_bytes;
+	uint32_t slots;
+	char boot_id[AMBIT_ID_SIZE];
+};
+
+/* An agent whose kernel records will come: sent before it can run. */
+struct ambit_open {
+	uint64_t instance;
+	uint64_t cgroup_id;
+	uint32_t slot;
+	uint32_t uid;
+	char id[AMBIT_ID_SIZE];
+	char name[AMBIT_NAME_SIZE];	/* of the instance, --name or made */
+	char profile[AMBIT_NAME_SIZE];
+	char profile_sha256[AMBIT_HASH_SIZE];
+	char spiffe_id[AMBIT_SPIFFE_SIZE];
+	char task[AMBIT_TASK_SIZE];
+	char owner[AMBIT_TEXT_SIZE];
+	char purpose[AMBIT_TEXT_SIZE];
+};
+
+/* What the audit calls rule `id` of an opened agent. */
+struct ambit_endpoint {
+	uint64_t instance;
+	uint32_t id;
+	char to[AMBIT_TEXT_SIZE];
+	char tool[AMBIT_NAME_SIZE];
+};
+
+/* X(name, number, word, critical): records that do not come from the kernel.
+ * A critical record is durable before what it tells takes effect. */
+#define AMBIT_EVENTS(X)                                       \
+	X(NODE_START, 1, "node started", 1)                   \
+	X(NODE_STOP, 2, "node stopped", 1)                    \
+	X(PROVEN, 3, "layer proven", 0)                       \
+	X(PROCESS, 4, "node process ended and restarted", 1)  \
+	X(LAUNCH, 5, "agent launched", 1)                     \
+	X(REFUSAL, 6, "launch refused", 1)                    \
+	X(EXIT, 7, "agent ended", 0)                          \
+	X(KILL, 8, "agent killed", 1)                         \
+	X(RETIRE, 9, "agent retired", 1)                      \
+	X(RETIRE_PROFILE, 10, "profile retired", 1)           \
+	X(REINSTATE, 11, "profile reinstated", 1)             \
+	X(CREDENTIAL_ISSUED, 12, "credential issued", 1)      \
+	X(CREDENTIAL_RENEWED, 13, "credential renewed", 1)    \
+	X(CREDENTIAL_ENDED, 14, "credential ended", 0)        \
+	X(ADOPTED, 15, "agent adopted by a restarted node", 1)
+
+#define AMBIT_EVENT_ENUM(name, number, word, critical) \
+	AMBIT_EVENT_##name = number,
+enum ambit_event_kind { AMBIT_EVENTS(AMBIT_EVENT_ENUM) };
+#undef AMBIT_EVENT_ENUM
+
+struct ambit_event {
+	uint64_t token;		/* answered by DURABLE; 0: no answer wanted */
+	uint64_t instance;	/* 0: no agent, or one that was never opened */
+	uint64_t time_ms;	/* since the epoch */
+	uint64_t not_before;	/* of a credential, seconds since the epoch */
+	uint64_t not_after;
+	uint32_t kind;		/* enum ambit_event_kind */
+	uint32_t caller_uid;	/* who asked; the node itself is 0 with pid 0 */
+	uint32_t caller_pid;
+	uint32_t pid;		/* of the agent, in the host's namespace */
+	int32_t exit_code;	/* EXIT: status as `ambit run` would give it */
+	int32_t signal;		/* EXIT, KILL: the signal, or 0 */
+	char profile[AMBIT_NAME_SIZE];	/* where no agent is open */
+	char profile_sha256[AMBIT_HASH_SIZE];
+	char command[AMBIT_TEXT_SIZE];	/* LAUNCH, REFUSAL: the program only */
+	char command_sha256[AMBIT_HASH_SIZE];	/* of all arguments, each with its zero */
+	char reason[1024];	/* why, as a person wrote it or as it was refused;
+				 * LAUNCH: the plan's summary */
+	char credential[AMBIT_NAME_SIZE];
+	char credential_type[16];	/* x509-svid | jwt-svid */
+	char credential_id[96];	/* serial or jti */
+	char audience[AMBIT_TEXT_SIZE];
+	char seccomp_sha256[AMBIT_HASH_SIZE];
+	char subject[AMBIT_TEXT_SIZE];	/* PROVEN: the layer; PROCESS: its name */
+};
+
+/* The agent is gone: nothing new will be counted for it.  The recorder drains
+ * what is left, writes a loss record if numbers are missing, answers CLOSED. */
+struct ambit_close {
+	uint64_t instance;
+	uint64_t attempts;
+	uint64_t lost;
+	uint64_t dropped_packets;
+};
+
+struct ambit_durable {
+	uint64_t token;
+	int32_t error;		/* 0, or the errno that kept it off the disk */
+};
+
+struct ambit_closed {
+	uint64_t instance;
+	uint64_t allowed;	/* connection records written */
+	uint64_t denied;
+};
+
+/* Whether records can be written; sent on each change. */
+struct ambit_health {
+	int32_t error;		/* 0, or the errno of the failed write */
+	uint32_t pad;
+};
+
+struct ambit_credential {
+	char name[AMBIT_NAME_SIZE];
+	char type[16];		/* x509-svid | jwt-svid */
+	char audience[AMBIT_TEXT_SIZE];
+	uint32_t ttl;		/* seconds, before the ceilings */
+};
+
+struct ambit_admit {
+	uint64_t instance;
+	uint64_t deadline;	/* seconds since the epoch no credential outlives */
+	uint32_t credential_count;
+	uint32_t pad;
+	char id[AMBIT_ID_SIZE];
+	char spiffe_id[AMBIT_SPIFFE_SIZE];
+	char task[AMBIT_TASK_SIZE];
+	struct ambit_credential credentials[AMBIT_CREDENTIALS];
+};
+
+struct ambit_dismiss {
+	uint64_t instance;
+};
+
+/* Descriptor: the agent's credential directory, owned by the porter, group the
+ * agent's, mode 2750, on a file system in memory. */
+struct ambit_serve {
+	uint64_t instance;
+	uint32_t credential_count;
+	uint32_t pad;
+	struct ambit_credential credentials[AMBIT_CREDENTIALS];
+};
+
+struct ambit_sign {
+	uint64_t instance;
+	uint32_t credential;	/* index */
+	uint32_t pad;
+};
+
+/*
+ * Descriptor: a sealed memfd of `length` bytes holding, one after the other,
+ * the parts a credential's files are made of: for an X509-SVID the certificate
+ * chain (PEM), the key (PKCS#8 PEM), the trust bundle (PEM); for a JWT-SVID the
+ * token, nothing, and the trust bundle (JWKS).
+ */
+struct ambit_signed {
+	uint64_t instance;
+	uint64_t not_before;
+	uint64_t not_after;
+	uint32_t credential;
+	int32_t error;		/* 0, or an errno and no descriptor */
+	uint32_t part[3];	/* bytes of each part */
+	char id[96];		/* serial in hexadecimal, or jti */
+};
+
+struct ambit_minted {
+	uint64_t instance;
+	uint64_t not_before;
+	uint64_t not_after;
+	uint32_t credential;
+	int32_t error;
+	uint32_t renewal;	/* 0: the first of this instance */
+	char id[96];
+};
+
+struct ambit_publish {
+	uint64_t instance;
+	uint32_t credential;
+	uint32_t pad;
+};
+
+struct ambit_published {
+	uint64_t instance;
+	uint32_t credential;
+	int32_t error;
+};
+
+struct ambit_ready {
+	int32_t error;		/* 0: walls up, loop entered */
+	uint32_t pad;
+	char trust_domain[AMBIT_TEXT_SIZE];	/* issuer only */
+	char reason[AMBIT_TEXT_SIZE];	/* when error != 0 */
+};
+
+#endif

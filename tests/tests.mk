@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests are programs that speak TAP; prove runs them and sums up.
+#   tests/unit/*.c     pure modules, no privilege, with sanitizers
+#   tests/e2e/*.t      the real thing, as root, on this kernel
+#   tests/hostile/*.t  ways out, each with its allowed sibling
+
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.t,$(wildcard tests/unit/*.c))
+UNIT_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -Ilauncher -Itests/tap -g -O1 \
+	-Wall -Wextra $(WERROR) -fsanitize=address,undefined -fno-sanitize-recover=undefined
+PURE := $(filter-out %/main.c,$(call sources,profile) $(call sources,audit)) $(call sources,base)
+
+# Units are linked with everything pure, compiled once more with sanitizers.
+$(B)/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/tests/unit/%.t: $(B)/san/tests/unit/%.o $(B)/san/tests/tap/tap.o $(patsubst %.c,$(B)/san/%.o,$(PURE))
+	@mkdir -p $(@D)
+	$(CC) -fsanitize=address,undefined -o $@ $^ -lcyaml -lseccomp -lcap -ljansson -lcrypto
+
+# Small C programs that tests run: tests/*/NAME.probe.c → build/tests/bin/NAME
+TEST_BINS := $(foreach source,$(wildcard tests/*/*.probe.c),$(B)/tests/bin/$(notdir $(source:.probe.c=)))
+define probe_rule
+$(B)/tests/bin/$(notdir $(1:.probe.c=)): $(1)
+	@mkdir -p $$(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -Iinclude -O1 -g -Wall -Wextra $(WERROR) -o $$@ $$< -lpthread
+endef
+$(foreach source,$(wildcard tests/*/*.probe.c),$(eval $(call probe_rule,$(source))))
+
+check: deps
+	@$(MAKE) --no-print-directory all $(UNIT) $(TEST_BINS) lint
+	prove --merge --timer $(UNIT) $(sort $(wildcard tests/e2e/*.t tests/hostile/*.t))
+
+lint:
+	@sh tests/lint/run
+
+bench: deps
+	@$(MAKE) --no-print-directory all $(TEST_BINS)
+	@sh tests/bench/run
+-include $(shell find $(B)/san -name '*.d' 2>/dev/null)
