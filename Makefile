@@ -26,7 +26,7 @@ HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection 
 	-fcf-protection
 # A checkout treats warnings as errors, a release tarball does not.
 WERROR := $(if $(wildcard .git),-Werror)
-OUR_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -I$(B)/gen $(WARNINGS) $(WERROR) $(HARDEN)
+OUR_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -Ilauncher -I$(B)/gen $(WARNINGS) $(WERROR) $(HARDEN)
 PIE := -fPIE
 LDFLAGS ?= -Wl,-z,relro,-z,now
 
@@ -44,7 +44,7 @@ BASE := $(B)/lib/base.a
 PROFILE := $(B)/lib/profile.a
 AUDIT := $(B)/lib/audit.a
 
-PROGRAMS := $(BIN)/ambit $(LIBEXEC)/ambitd $(LIBEXEC)/ambit-recorder \
+PROGRAMS := $(BIN)/ambit $(LIBEXEC)/ambitd $(LIBEXEC)/ambit-init $(LIBEXEC)/ambit-recorder \
 	$(LIBEXEC)/ambit-issuer $(LIBEXEC)/ambit-porter \
 	$(LIBEXEC)/ambit-audit $(LIBEXEC)/ambit-profile
 
@@ -76,6 +76,10 @@ endef
 $(BIN)/ambit: $(call objects,ambit) $(BASE)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -static -o $@ $^ -ljansson
+# So is process 1 of an agent, which is executed once per launch.
+$(LIBEXEC)/ambit-init: $(call objects,init)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -static -o $@ $^
 $(LIBEXEC)/ambitd: $(call objects,warden) $(PROFILE) $(BASE)
 	$(call link,-lcyaml -lseccomp -lcap -lbpf -ljansson -lcrypto)
 $(LIBEXEC)/ambit-recorder: $(call objects,recorder) $(AUDIT) $(BASE)
@@ -105,6 +109,12 @@ $(B)/gen/ambit.skel.h: $(B)/bpf/ambit.o
 	$(BPFTOOL) gen skeleton $< name ambit > $@
 $(B)/obj/launcher/warden/%.o: | $(B)/gen/ambit.skel.h
 $(B)/obj/launcher/warden/kernel.o: $(B)/gen/ambit.skel.h
+
+# The interface file, as a C string, for GetInterfaceDescription.
+$(B)/gen/interface.inc: launcher/ambit/io.ambit.Node.varlink
+	@mkdir -p $(@D)
+	sed -e 's/["\\]/\\&/g' -e 's/.*/"&\\n"/' $< > $@
+$(B)/obj/launcher/warden/calls.o: $(B)/gen/interface.inc
 
 # ---- tests ----------------------------------------------------------------
 include tests/tests.mk

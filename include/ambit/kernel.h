@@ -99,13 +99,18 @@ struct ambit_tally {
 	__u64 produced;
 	__u64 lost;
 	__u64 dropped_packets;	/* packets the wall dropped, without a record each */
-	__u64 pad[4];
+	__u64 allowed;		/* attempts that were recorded and allowed */
+	__u64 pad[3];
 };
 
-/* What the recorder has consumed of one slot; written by the recorder only. */
+/*
+ * What the recorder has consumed of one slot; written by the recorder only.  The
+ * kernel programs read `records`.  The rest is the recorder's own memory across
+ * its restarts, which it resets when a slot gets another instance.
+ */
 struct ambit_drained {
 	__u64 records;
-	__u64 pad[7];
+	__u64 recorder[15];
 };
 
 /* X(name, number, word): what was attempted. */
@@ -182,7 +187,7 @@ _Static_assert(sizeof(struct ambit_policy) ==
 			       112 * AMBIT_UNIX_PATHS,
 	       "policy layout");
 _Static_assert(sizeof(struct ambit_tally) == 64, "one tally, one cache line");
-_Static_assert(sizeof(struct ambit_drained) == 64, "as the tally");
+_Static_assert(sizeof(struct ambit_drained) == 128, "two cache lines");
 _Static_assert(sizeof(struct ambit_record) == 240, "record layout");
 
 #endif

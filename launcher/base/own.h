@@ -7,6 +7,7 @@
 #ifndef BASE_OWN_H
 #define BASE_OWN_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,13 @@ static inline void own_fclose(FILE **file)
 	*file = NULL;
 }
 
+static inline void own_closedir(DIR **directory)
+{
+	if (*directory)
+		closedir(*directory);
+	*directory = NULL;
+}
+
 static inline int own_take_fd(int *fd)
 {
 	int taken = *fd;
@@ -45,5 +53,6 @@ static inline int own_take_fd(int *fd)
 #define OWN_FD __attribute__((cleanup(own_close))) int
 #define OWN_MEMORY __attribute__((cleanup(own_free)))
 #define OWN_FILE __attribute__((cleanup(own_fclose))) FILE
+#define OWN_DIR __attribute__((cleanup(own_closedir))) DIR
 
 #endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `ambit kill`, `ambit retire`, `ambit reinstate`: the commands that end agents
+ * and take that back.  Each wants a reason, which goes into the audit log.  What
+ * was ended is printed, so that a wrong name is seen at once.
+ */
+#include "agents.h"
+#include "command.h"
+#include "node.h"
+#include "options.h"
+#include "say.h"
+
+#include <string.h>
+
+struct target {
+	const char *profile, *reason;
+	int all, json;
+	struct options options;
+};
+
+/* The part that all three share.  -1 to go on. */
+static int target_read(struct target *target, const struct command *command,
+		       int argc, char **argv)
+{
+	const struct option rows[] = {
+		{ "profile", NULL, &target->profile },
+		{ "reason", NULL, &target->reason },
+		{ "json", &target->json, NULL },
+		{ "all", &target->all, NULL },
+	};
+	/* Only kill takes --all: its row is the last. */
+	size_t count = strcmp(command->name, "kill") == 0 ? 4 : 3;
+
+	target->options = (struct options){ .command = command, .rows = rows,
+					    .row_count = count };
+	int status = options_read(&target->options, argc, argv);
+	if (status >= 0)
+		return status;
+	if (!target->reason ||
+	    strspn(target->reason, " \t\r\n") == strlen(target->reason))
+		return options_wrong(command, "--reason is missing");
+	if (target->json)
+		say_as_json();
+	return -1;
+}
+
+static json_t *agents_json(const struct target *target)
+{
+	json_t *array = json_array();
+
+	for (int i = 0; i < target->options.word_count; i++)
+		if (json_array_append_new(array,
+					  json_string(target->options.words[i]))) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
+/* One line per agent that was ended; a line too if there was none. */
+static int print_ended(const char *what, const json_t *agents, int json)
+{
+	if (!json_is_array(agents))
+		return say_refusal(AMBIT_EXIT_FAILED, what, NULL,
+				   "the node's answer has no agents");
+	for (size_t i = 0; i < json_array_size(agents); i++) {
+		const json_t *agent = json_array_get(agents, i);
+		if (json) {
+			say_json(stdout, agent);
+			continue;
+		}
+		say_text(stdout, agent_text(agent, "id"));
+		fputs(" ", stdout);
+		say_text(stdout, agent_text(agent, "name"));
+		fputs("\n", stdout);
+	}
+	if (json_array_size(agents) == 0)
+		say_note(what, "no agent was running");
+	return 0;
+}
+
+static int end(const struct command *command, struct target *target,
+	       const char *method)
+{
+	struct client client = CLIENT_CLOSED;
+	struct reply reply;
+	int kinds = (target->options.word_count > 0) + (target->profile != NULL) +
+		    target->all;
+
+	if (kinds != 1)
+		return options_wrong(command, kinds ?
+				     "only one of them at a time" :
+				     "which agents?");
+	json_t *agents = agents_json(target);
+	json_t *call = json_pack("{s:o*, s:s?, s:s}", "agents", agents,
+				 "profile", target->profile, "reason",
+				 target->reason);
+	if (!agents || !call ||
+	    (strcmp(method, "Kill") == 0 &&
+	     json_object_set_new(call, "all", json_boolean(target->all)))) {
+		json_decref(call);
+		return say_refusal(AMBIT_EXIT_FAILED, command->name, NULL,
+				   "an argument is not UTF-8");
+	}
+	int status = node_reach(&client, command->name, AMBIT_EXIT_FAILED, 0);
+	if (status)
+		json_decref(call);
+	else
+		status = node_call(&client, command->name, method, call, &reply);
+	client_close(&client);
+	if (status)
+		return status;
+	status = print_ended(command->name,
+			     json_object_get(reply.parameters, "agents"),
+			     target->json);
+	reply_release(&reply);
+	return say_finish(status);
+}
+
+int cmd_kill(const struct command *command, int argc, char **argv)
+{
+	struct target target = { 0 };
+	int status = target_read(&target, command, argc, argv);
+	return status >= 0 ? status : end(command, &target, "Kill");
+}
+
+int cmd_retire(const struct command *command, int argc, char **argv)
+{
+	struct target target = { 0 };
+	int status = target_read(&target, command, argc, argv);
+	return status >= 0 ? status : end(command, &target, "Retire");
+}
+
+int cmd_reinstate(const struct command *command, int argc, char **argv)
+{
+	struct target target = { 0 };
+	struct client client = CLIENT_CLOSED;
+	struct reply reply = { 0 };
+	int status = target_read(&target, command, argc, argv);
+
+	if (status >= 0)
+		return status;
+	if (target.options.word_count)
+		return options_wrong(command, "%s: unexpected argument",
+				     target.options.words[0]);
+	if (!target.profile)
+		return options_wrong(command, "--profile is missing");
+	status = node_reach(&client, "reinstate", AMBIT_EXIT_FAILED, 0);
+	if (!status)
+		status = node_call(&client, "reinstate", "Reinstate",
+				   json_pack("{s:s, s:s}", "profile",
+					     target.profile, "reason",
+					     target.reason), &reply);
+	client_close(&client);
+	if (!status)
+		reply_release(&reply);
+	return status;
+}

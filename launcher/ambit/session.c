@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client while its agent runs: one poll loop over the node's replies, the
+ * signals this process gets, and the two terminals.  Called by cmd_run.c.  The
+ * agent lives as long as this process holds the connection; when the node is
+ * the one that went away, the session waits for its restart and asks again.
+ */
+#include "session.h"
+
+#include "../base/own.h"
+#include "command.h"
+#include "node.h"
+#include "say.h"
+#include "terminal.h"
+
+#include <ambit/node.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#define RECONNECT_MS 10000
+#define RECONNECT_EVERY_MS 50
+
+struct session {
+	const struct session_options *options;
+	struct client *client;
+	struct terminal terminal;
+	int signals;
+	char agent[AMBIT_ID_SIZE];	/* "" until it was launched */
+	json_t *end;			/* the agent as it ended */
+	int64_t reconnect_until;	/* 0: connected */
+	int over;
+	int status;
+};
+
+static int finish(struct session *session, int status)
+{
+	session->over = 1;
+	session->status = status;
+	return status;
+}
+
+/* ---- replies -------------------------------------------------------------- */
+
+static void say_agent(FILE *to, const char *event, json_t *agent)
+{
+	json_t *line = json_pack("{s:s, s:O}", "event", event, "agent", agent);
+	say_json(to, line);
+	json_decref(line);
+}
+
+static void launched(struct session *session, json_t *agent)
+{
+	const struct session_options *options = session->options;
+	const char *id = json_string_value(json_object_get(agent, "id"));
+	struct error error = { 0 };
+
+	if (!id || !*id || strlen(id) >= sizeof(session->agent)) {
+		finish(session, say_refusal(AMBIT_EXIT_FAILED, "run", NULL,
+					    "the node's answer names no agent"));
+		return;
+	}
+	memcpy(session->agent, id, strlen(id) + 1);
+	if (options->detach) {
+		if (options->json)
+			say_json(stdout, agent);
+		else
+			say_text(stdout, id), fputs("\n", stdout);
+		finish(session, say_finish(0));
+		return;
+	}
+	if (options->json)
+		say_agent(stderr, "launched", agent);
+	int master = own_take_fd(&session->client->passed);
+	if (master >= 0 && terminal_open(&session->terminal, master, &error))
+		finish(session, say_refusal(AMBIT_EXIT_FAILED, "run", NULL,
+					    "%s", error.text));
+}
+
+static void take_reply(struct session *session, struct reply *reply)
+{
+	/* Of an agent that ran, there is nothing left to refuse. */
+	int failed = *session->agent ? AMBIT_EXIT_FAILED : AMBIT_EXIT_REFUSED;
+	json_t *agent = json_object_get(reply->parameters, "agent");
+
+	if (reply->error) {
+		terminal_restore(&session->terminal);
+		finish(session, reply_refusal(reply, "run", failed));
+	} else if (!json_is_object(agent)) {
+		terminal_restore(&session->terminal);
+		finish(session, say_refusal(failed, "run", NULL,
+					    "the node's answer has no agent"));
+	} else if (!*session->agent) {
+		launched(session, agent);
+	} else if (!reply->continues) {
+		session->end = json_incref(agent);
+		finish(session, 0);
+	}
+}
+
+/* The node ended in the middle. */
+static void lost(struct session *session, const char *why)
+{
+	client_close(session->client);
+	if (*session->agent) {
+		session->reconnect_until = node_clock() + RECONNECT_MS;
+		return;
+	}
+	finish(session, say_refusal(AMBIT_EXIT_REFUSED, "run", NULL, "%s", why));
+}
+
+static void take_replies(struct session *session)
+{
+	while (!session->over) {
+		struct reply reply;
+		struct error error = { 0 };
+		int result = client_receive(session->client, 0, &reply, &error);
+		if (result == -EAGAIN)
+			return;
+		if (result <= 0) {
+			lost(session, result ? error.text :
+			     "the node closed the connection");
+			return;
+		}
+		take_reply(session, &reply);
+		reply_release(&reply);
+	}
+}
+
+static void reconnect(struct session *session)
+{
+	struct error error = { 0 };
+	int result = node_connect(session->client, &error);
+
+	if (result == 0)
+		result = client_send(session->client, "Wait",
+				     json_pack("{s:s}", "agent", session->agent),
+				     0, &error);
+	if (result == 0) {
+		session->reconnect_until = 0;
+		return;
+	}
+	client_close(session->client);
+	if (node_clock() < session->reconnect_until)
+		return;
+	terminal_restore(&session->terminal);
+	finish(session, say_refusal(AMBIT_EXIT_FAILED, "run",
+		"the agent stays bounded; see ambit ps once the node runs",
+		"the node went away and was not back within %d s",
+		RECONNECT_MS / 1000));
+}
+
+/* ---- signals -------------------------------------------------------------- */
+
+static const int forwarded[] = { SIGINT,  SIGTERM, SIGHUP,
+				 SIGQUIT, SIGUSR1, SIGUSR2 };
+
+/* On a connection of its own: replies on ours come in the order of the calls,
+ * and the first is open until the agent ends. */
+static void forward(struct session *session, int number)
+{
+	struct client client = CLIENT_CLOSED;
+	struct reply reply = { 0 };
+	struct error error = { 0 };
+	int result = node_connect(&client, &error);
+
+	if (result == 0)
+		result = client_send(&client, "Signal",
+				     json_pack("{s:s, s:i}", "agent",
+					       session->agent, "signal", number),
+				     0, &error);
+	if (result == 0)
+		result = client_receive(&client, 1, &reply, &error);
+	/* An error reply says that the agent has ended: so will its end. */
+	if (result <= 0)
+		say_note("run", "signal %d did not reach the agent: %s", number,
+			 result ? error.text : "the node closed the connection");
+	if (result > 0)
+		reply_release(&reply);
+	client_close(&client);
+}
+
+/* SIGTSTP comes from outside: in raw mode Ctrl-Z is a byte for the agent. */
+static void stop_self(struct session *session)
+{
+	terminal_restore(&session->terminal);
+	kill(getpid(), SIGSTOP);
+	terminal_resume(&session->terminal);
+}
+
+static void take_signal(struct session *session, int number)
+{
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++) {
+		if (forwarded[i] != number)
+			continue;
+		if (*session->agent)
+			forward(session, number);
+		else	/* closing the connection takes the launch back */
+			finish(session, AMBIT_EXIT_SIGNAL + number);
+		return;
+	}
+	if (number == SIGWINCH)
+		terminal_resize(&session->terminal);
+	else if (number == SIGTSTP)
+		stop_self(session);
+	else if (number == SIGCONT)
+		terminal_resume(&session->terminal);
+}
+
+static void take_signals(struct session *session)
+{
+	struct signalfd_siginfo info;
+
+	while (!session->over && read(session->signals, &info, sizeof(info)) ==
+					 sizeof(info))
+		take_signal(session, (int)info.ssi_signo);
+}
+
+/* Everything but faults is blocked and read as data: no handler, and no signal
+ * whose default would leave the caller's terminal raw. */
+static int signals_open(sigset_t *ret_before)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL,
+				      SIGFPE,  SIGABRT, SIGTRAP, SIGSYS };
+	sigset_t set;
+
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&set, faults[i]);
+	if (sigprocmask(SIG_BLOCK, &set, ret_before))
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* ---- the end -------------------------------------------------------------- */
+
+/* The agent's status, and a word where the status alone leaves a question. */
+static int report_end(const struct session *session)
+{
+	const json_t *agent = session->end;
+	const json_t *end = json_object_get(agent, "exit");
+	const json_t *status = json_object_get(end, "status");
+	const char *cause = json_string_value(json_object_get(end, "cause"));
+	const char *name = json_string_value(json_object_get(agent, "name"));
+	json_int_t signal = json_integer_value(json_object_get(end, "signal"));
+	json_int_t value = json_integer_value(status);
+
+	if (!json_is_integer(status) || value < 0 || value > 255)
+		return say_refusal(AMBIT_EXIT_FAILED, "run", NULL,
+				   "the node does not say how the agent ended");
+	if (session->options->json)
+		say_agent(stderr, "ended", session->end);
+	else if (!session->options->quiet && cause && *cause && value &&
+		 (signal || value == AMBIT_EXIT_LIFETIME) && signal != SIGINT &&
+		 signal != SIGPIPE)
+		say_note(name ? name : session->agent, "%s", cause);
+	return (int)value;
+}
+
+static void loop(struct session *session)
+{
+	while (!session->over) {
+		struct pollfd fds[2 + TERMINAL_FDS] = {
+			{ .fd = session->client->fd, .events = POLLIN },
+			{ .fd = session->signals, .events = POLLIN },
+		};
+		int waits = terminal_prepare(&session->terminal, fds + 2);
+		if (session->reconnect_until)
+			waits = RECONNECT_EVERY_MS;
+		if (poll(fds, 2 + TERMINAL_FDS, waits) < 0)
+			continue;
+		if (fds[1].revents)
+			take_signals(session);
+		if (session->reconnect_until)
+			reconnect(session);
+		else if (fds[0].revents)
+			take_replies(session);
+		terminal_relay(&session->terminal, fds + 2);
+	}
+}
+
+int session_run(struct client *client, const struct session_options *options)
+{
+	struct session session = { .options = options, .client = client,
+				   .terminal = TERMINAL_NONE };
+	sigset_t before;
+
+	session.signals = signals_open(&before);
+	if (session.signals < 0) {
+		client_close(client);
+		return say_refusal(AMBIT_EXIT_FAILED, "run", NULL, "signals: %s",
+				   strerror(errno));
+	}
+	loop(&session);
+	terminal_finish(&session.terminal);
+	client_close(client);
+	own_close(&session.signals);
+	if (session.end)
+		session.status = report_end(&session);
+	json_decref(session.end);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return session.status;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the agent sees.  The warden prepared a read-only root once per profile
+ * (launcher/warden/root.c) and hands over a clone of it; here come the mounts
+ * that no two agents share: /proc of the pid namespace, terminals, the private
+ * directories, and the listed paths, id-mapped by the warden.
+ */
+#include "init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+static int mount_here(const char *type, const char *target, unsigned long flags,
+		      const char *options)
+{
+	return mount(type, target, type, flags, options) < 0 ? -errno : 0;
+}
+
+/* The namespace holds nothing but one empty file system with the directory
+ * /new: the host's mounts were never in it. */
+int view_root(struct init *init)
+{
+	if (syscall(SYS_move_mount, start_fd(init, init->start->root), "",
+		    AT_FDCWD, "/new", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -errno;
+	return chdir("/new") < 0 ? -errno : 0;
+}
+
+/* /proc of the own pid namespace shows no other agent.  The two files with the
+ * host's key names are covered. */
+int view_proc(struct init *init)
+{
+	static const char *const covered[] = { "proc/keys", "proc/key-users" };
+
+	(void)init;
+	int error = mount_here("proc", "proc", QUIET, NULL);
+	for (size_t i = 0; !error && i < sizeof(covered) / sizeof(*covered); i++)
+		if (mount("dev/null", covered[i], NULL, MS_BIND, NULL) < 0 &&
+		    errno != ENOENT) /* kernels without CONFIG_KEYS */
+			error = -errno;
+	return error;
+}
+
+int view_devices(struct init *init)
+{
+	char options[64];
+
+	int error = mount_here("devpts", "dev/pts", MS_NOSUID | MS_NOEXEC,
+			       "newinstance,ptmxmode=0666,mode=0620");
+	if (error)
+		return error;
+	snprintf(options, sizeof(options), "mode=1777,size=%llu",
+		 (unsigned long long)init->start->private_bytes);
+	return mount_here("tmpfs", "dev/shm", QUIET, options);
+}
+
+/* 1 if the profile lists `path` under execute. */
+static int executable(const struct init *init, const char *path)
+{
+	const struct ambit_start *start = init->start;
+
+	for (uint32_t i = 0; i < start->place_count; i++)
+		if (start->places[i].access & AMBIT_PLACE_EXECUTE &&
+		    !strcmp(start_text(init, start->places[i].path), path))
+			return 1;
+	return 0;
+}
+
+int view_private(struct init *init)
+{
+	static const struct {
+		const char *path, *mode;
+	} directories[] = { { "/tmp", "1777" }, { "/home/agent", "0700" } };
+	const struct ambit_start *start = init->start;
+	char options[128];
+	int error = 0;
+
+	for (int i = 0; !error && i < 2; i++) {
+		const char *path = directories[i].path;
+		unsigned long flags = QUIET;
+		if (executable(init, path))
+			flags &= ~(unsigned long)MS_NOEXEC;
+		snprintf(options, sizeof(options),
+			 "mode=%s,uid=%u,gid=%u,size=%llu", directories[i].mode,
+			 start->uid, start->uid,
+			 (unsigned long long)start->private_bytes);
+		error = mount_here("tmpfs", path + 1, flags, options);
+	}
+	return error;
+}
+
+/*
+ * The target is opened beneath the new root without following any link: a
+ * listed path may lie inside another one, whose content an agent may have
+ * written, and a symbolic link there must not move the mount elsewhere.
+ */
+static int mount_listed(int fd, const char *target)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS,
+	};
+	int place = (int)syscall(SYS_openat2, AT_FDCWD, target + 1, &how,
+				 sizeof(how));
+	if (place < 0)
+		return -errno;
+	int error = 0;
+	if (syscall(SYS_move_mount, fd, "", place, "",
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		error = -errno;
+	close(place);
+	return error;
+}
+
+int view_mounts(struct init *init)
+{
+	const struct ambit_start *start = init->start;
+	int error = 0;
+
+	for (uint32_t i = 0; !error && i < start->mount_count; i++)
+		error = mount_listed(start_fd(init, start->mounts[i].fd),
+				     start_text(init, start->mounts[i].target));
+	return error;
+}
+
+/* /proc is sealed last: the steps before needed to write in it.  pivot_root
+ * with both arguments the same stacks the old root on the new one, where it is
+ * detached (pivot_root(2), NOTES). */
+int view_pivot(struct init *init)
+{
+	struct mount_attr sealed = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	(void)init;
+	if (syscall(SYS_mount_setattr, AT_FDCWD, "proc", 0, &sealed,
+		    sizeof(sealed)) < 0 ||
+	    syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return -errno;
+	return 0;
+}
+
+/* The terminal is of the agent's own devpts, so that its name resolves inside
+ * and the caller's terminal is never in its hands (TIOCSTI). */
+int view_terminal(struct init *init)
+{
+	const struct ambit_start *start = init->start;
+	struct winsize size = { .ws_row = start->rows, .ws_col = start->columns };
+	int unlock = 0;
+
+	if (!start->terminal)
+		return 0;
+	init->master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (init->master < 0 || ioctl(init->master, TIOCSPTLCK, &unlock) < 0)
+		return -errno;
+	init->terminal = ioctl(init->master, TIOCGPTPEER,
+			       O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (init->terminal < 0 || ioctl(init->terminal, TIOCSWINSZ, &size) < 0 ||
+	    fchown(init->terminal, start->uid, start->uid) < 0)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of agents: see agents.h. */
+#include "agents.h"
+
+#include "base/own.h"
+#include "profiles.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define FIRST_SLOT (1 + SERVICES)	/* 0 proves, then the services */
+
+int agents_id(uint64_t now_ms, char ret_id[AMBIT_ID_SIZE])
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		return -EIO;
+	for (int i = 0; i < 6; i++)
+		b[i] = (unsigned char)(now_ms >> (40 - 8 * i));
+	b[6] = (unsigned char)(0x70 | (b[6] & 0x0f));
+	b[8] = (unsigned char)(0x80 | (b[8] & 0x3f));
+	snprintf(ret_id, AMBIT_ID_SIZE,
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+		 "%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9],
+		 b[10], b[11], b[12], b[13], b[14], b[15]);
+	return 0;
+}
+
+/* Slots go round, so that what the kernel still holds of an ended agent (a
+ * socket in its last states) seldom meets a new one. */
+static uint32_t free_slot(struct warden *warden)
+{
+	uint32_t most = warden->config.uid_count - AMBIT_UID_AGENTS;
+
+	if (most > AMBIT_SLOTS)
+		most = AMBIT_SLOTS;
+	for (uint32_t tried = 0; tried < most; tried++) {
+		uint32_t slot = warden->next_slot++;
+		if (warden->next_slot >= most)
+			warden->next_slot = FIRST_SLOT;
+		if (slot >= FIRST_SLOT && !warden->agents[slot])
+			return slot;
+	}
+	return 0;
+}
+
+int agents_new(struct warden *warden, struct agent **ret_agent,
+	       struct error *error)
+{
+	uint32_t slot = free_slot(warden);
+	struct agent *agent = slot ? calloc(1, sizeof(*agent)) : NULL;
+
+	if (!slot)
+		return error_set(error, EUSERS,
+				 "node: all places for agents are taken");
+	if (!agent)
+		return error_errno(error, ENOMEM, "node");
+	agent->warden = warden;
+	agent->slot = slot;
+	agent->uid = warden->config.uid_first + AMBIT_UID_AGENTS + slot;
+	agent->cgroup = agent->gate.fd = agent->pidfd.fd = agent->terminal = -1;
+	agent->gate.owner = agent->pidfd.owner = agent;
+	if (agents_id(warden_now_ms(), agent->id) < 0 ||
+	    getrandom(&agent->instance, sizeof(agent->instance), 0) !=
+		    sizeof(agent->instance)) {
+		free(agent);
+		return error_set(error, EIO, "node: no random numbers");
+	}
+	/* Small numbers are the node's own. */
+	agent->instance |= 1ULL << 63;
+	warden->agents[slot] = agent;
+	warden->agent_count++;
+	*ret_agent = agent;
+	return 0;
+}
+
+void agents_free(struct agent *agent)
+{
+	struct warden *warden = agent->warden;
+
+	loop_remove(&warden->loop, &agent->gate);
+	loop_remove(&warden->loop, &agent->pidfd);
+	own_close(&agent->cgroup);
+	own_close(&agent->terminal);
+	profiles_release(warden, agent->compiled);
+	for (unsigned i = 0; i < agent->argument_count; i++)
+		free(agent->command[i]);
+	free(agent->command);
+	warden->agents[agent->slot] = NULL;
+	warden->agent_count--;
+	free(agent);
+}
+
+struct agent *agents_by_instance(struct warden *warden, uint64_t instance)
+{
+	struct agent *agent;
+
+	AGENTS_EACH(warden, agent)
+		if (agent->instance == instance)
+			return agent;
+	return NULL;
+}
+
+struct agent *agents_find(struct warden *warden, const char *which)
+{
+	struct agent *agent, *ended = NULL;
+
+	AGENTS_EACH(warden, agent) {
+		if (!strcmp(agent->id, which))
+			return agent;
+		if (strcmp(agent->name, which))
+			continue;
+		if (agent->state != AGENT_ENDED)
+			return agent;
+		ended = agent;
+	}
+	return ended;
+}
+
+struct agent *agents_by_pid(struct warden *warden, pid_t pid)
+{
+	struct agent *agent;
+
+	AGENTS_EACH(warden, agent)
+		if (agent->pid == pid)
+			return agent;
+	return NULL;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of agents. */
+#ifndef WARDEN_AGENTS_H
+#define WARDEN_AGENTS_H
+
+#include "warden.h"
+
+/* A new agent in a free slot of the table, with id, instance and uid.  -EUSERS
+ * when all slots are taken. */
+int agents_new(struct warden *warden, struct agent **ret_agent,
+	       struct error *error);
+/* Takes it out of the table and frees it; its descriptors are closed. */
+void agents_free(struct agent *agent);
+
+struct agent *agents_by_instance(struct warden *warden, uint64_t instance);
+/* By id, or by name (then one that has not ended, if there is one). */
+struct agent *agents_find(struct warden *warden, const char *which);
+struct agent *agents_by_pid(struct warden *warden, pid_t pid);
+
+/* A version 7 UUID (RFC 9562). */
+int agents_id(uint64_t now_ms, char ret_id[AMBIT_ID_SIZE]);
+
+#define AGENTS_EACH(warden, agent)                                   \
+	for (unsigned agent##_slot = 0; agent##_slot < AMBIT_SLOTS;  \
+	     agent##_slot++)                                         \
+		if (((agent) = (warden)->agents[agent##_slot]))
+
+#endif

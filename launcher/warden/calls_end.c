@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The calls that end agents and retire profiles: see calls.c.  They are answered
+ * when the last agent has ended, so that the caller knows that nothing is left. */
+#include "agents.h"
+#include "control.h"
+#include "end.h"
+#include "records.h"
+#include "state.h"
+
+#include <ambit/exit.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void record_order(struct warden *warden, enum ambit_event_kind kind,
+			 const struct agent *agent, const char *profile,
+			 const struct caller *caller, const char *reason)
+{
+	struct ambit_event event;
+
+	records_fill(&event, kind, agent, caller);
+	if (profile)
+		snprintf(event.profile, sizeof(event.profile), "%.63s", profile);
+	snprintf(event.reason, sizeof(event.reason), "%.1023s", reason);
+	if (kind == AMBIT_EVENT_KILL)
+		event.signal = SIGKILL;
+	records_send(warden, &event, NULL, NULL);
+}
+
+struct order {
+	enum ambit_event_kind kind;
+	const char *profile, *reason;
+	int all;
+	json_t *names;
+};
+
+static int chosen(const struct order *order, const struct agent *agent)
+{
+	if (agent->state == AGENT_ENDED)
+		return 0;
+	if (order->all)
+		return 1;
+	if (order->profile)
+		return !strcmp(agent->compiled->profile->name, order->profile);
+	for (size_t i = 0; i < json_array_size(order->names); i++) {
+		const char *name = json_string_value(
+			json_array_get(order->names, i));
+		if (!strcmp(agent->id, name) || !strcmp(agent->name, name))
+			return 1;
+	}
+	return 0;
+}
+
+/* Every name must be an agent before any is touched. */
+static int names_good(struct connection *connection, const json_t *names)
+{
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const char *name = json_string_value(json_array_get(names, i));
+		if (!name) {
+			calls_bad_parameter(connection, "agents");
+			return 0;
+		}
+		if (!calls_find(connection, name))
+			return 0;
+	}
+	return 1;
+}
+
+static void carry_out(struct connection *connection, const struct order *order)
+{
+	struct warden *warden = connection->warden;
+	struct agent *agent;
+
+	connection->group = json_array();
+	AGENTS_EACH(warden, agent) {
+		if (!chosen(order, agent))
+			continue;
+		connection->group_left++;
+		json_array_append_new(connection->group,
+				      json_string(agent->id));
+		/* Ending comes first, its record at once behind: a log that
+		 * can't be written must not keep an agent alive. */
+		if (order->kind == AMBIT_EVENT_KILL)
+			end_kill(agent, "killed");
+		record_order(warden, order->kind, agent, NULL,
+			     &connection->caller, order->reason);
+		if (order->kind == AMBIT_EVENT_RETIRE)
+			end_retire(agent, "retired");
+	}
+	if (!connection->group_left)
+		calls_group_done(connection);
+}
+
+static int unpack_order(struct connection *connection, json_t *parameters,
+			struct order *order)
+{
+	order->profile = NULL;
+	order->all = 0;
+	order->names = NULL;
+	if (json_unpack(parameters, "{s?o, s?s, s?b, s:s !}", "agents",
+			&order->names, "profile", &order->profile, "all",
+			&order->all, "reason", &order->reason) < 0 ||
+	    !*order->reason ||
+	    (json_array_size(order->names) != 0) + (order->profile != NULL) +
+			    (order->all != 0) != 1) {
+		calls_bad_parameter(connection, "agents, profile, all, reason");
+		return 0;
+	}
+	return names_good(connection, order->names);
+}
+
+void calls_kill(struct connection *connection, json_t *parameters)
+{
+	struct order order = { .kind = AMBIT_EVENT_KILL };
+
+	if (unpack_order(connection, parameters, &order))
+		carry_out(connection, &order);
+}
+
+struct retirement {
+	struct warden *warden;
+	struct caller caller;
+	char profile[AMBIT_NAME_SIZE], reason[1024];
+	int retire;
+	struct connection *connection;
+};
+
+/* The record is durable; now it takes effect. */
+static void retirement_durable(struct warden *warden, void *data, int error)
+{
+	struct retirement *retirement = data;
+	struct connection *connection = warden->connections;
+	struct error failure = { 0 };
+
+	while (connection && connection != retirement->connection)
+		connection = connection->next;
+	if (error)
+		error_errno(&failure, -error,
+			    "audit log: the retirement can't be recorded");
+	else
+		state_retire(warden, retirement->profile, retirement->retire,
+			     &failure);
+	if (connection && failure.code)
+		control_refuse(connection, failure.text, "", AMBIT_EXIT_FAILED);
+	else if (connection && retirement->retire)
+		carry_out(connection, &(struct order){
+				.kind = AMBIT_EVENT_RETIRE,
+				.profile = retirement->profile,
+				.reason = retirement->reason });
+	else if (connection)
+		control_reply(connection, NULL, 0);
+	free(retirement);
+}
+
+static void begin_retirement(struct connection *connection, const char *profile,
+			     const char *reason, int retire)
+{
+	struct retirement *retirement = calloc(1, sizeof(*retirement));
+	struct ambit_event event;
+
+	if (!retirement) {
+		control_refuse(connection, "node: out of memory", "",
+			       AMBIT_EXIT_FAILED);
+		return;
+	}
+	retirement->connection = connection;
+	retirement->retire = retire;
+	snprintf(retirement->profile, sizeof(retirement->profile), "%.63s",
+		 profile);
+	snprintf(retirement->reason, sizeof(retirement->reason), "%.1023s",
+		 reason);
+	records_fill(&event, retire ? AMBIT_EVENT_RETIRE_PROFILE :
+				      AMBIT_EVENT_REINSTATE,
+		     NULL, &connection->caller);
+	snprintf(event.profile, sizeof(event.profile), "%.63s", profile);
+	snprintf(event.reason, sizeof(event.reason), "%.1023s", reason);
+	if (records_send(connection->warden, &event, retirement_durable,
+			 retirement) < 0) {
+		free(retirement);
+		control_refuse(connection, "audit log: the retirement can't be "
+			       "recorded", "", AMBIT_EXIT_FAILED);
+	}
+}
+
+static int profile_name_good(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length >= 1 && length <= 63 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+void calls_retire(struct connection *connection, json_t *parameters)
+{
+	struct order order = { .kind = AMBIT_EVENT_RETIRE };
+
+	if (!unpack_order(connection, parameters, &order))
+		return;
+	if (!order.profile)
+		carry_out(connection, &order);
+	else if (profile_name_good(order.profile))
+		begin_retirement(connection, order.profile, order.reason, 1);
+	else
+		calls_bad_parameter(connection, "profile");
+}
+
+void calls_reinstate(struct connection *connection, json_t *parameters)
+{
+	const char *profile, *reason;
+
+	if (json_unpack(parameters, "{s:s, s:s !}", "profile", &profile,
+			"reason", &reason) < 0 ||
+	    !*reason || !profile_name_good(profile))
+		calls_bad_parameter(connection, "profile, reason");
+	else if (!state_retired(connection->warden, profile))
+		control_refuse(connection, "profile: it is not retired", "",
+			       AMBIT_EXIT_FAILED);
+	else
+		begin_retirement(connection, profile, reason, 0);
+}
+
+void calls_group_done(struct connection *connection)
+{
+	json_t *agents = json_array();
+
+	for (size_t i = 0; i < json_array_size(connection->group); i++) {
+		json_t *agent = calls_recall(json_string_value(
+			json_array_get(connection->group, i)));
+		if (agent)
+			json_array_append(agents, agent);
+	}
+	json_decref(connection->group);
+	connection->group = NULL;
+	control_reply(connection, json_pack("{s:o}", "agents", agents), 0);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How an agent ends: see end.h. */
+#include "end.h"
+
+#include "agents.h"
+#include "base/own.h"
+#include "control.h"
+#include "launch.h"
+#include "records.h"
+#include "services.h"
+#include "state.h"
+#include "timer.h"
+
+#include <ambit/exit.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define RETRY_MS 2	/* the kernel is still taking the processes down */
+
+static void set_cause(struct agent *agent, const char *cause)
+{
+	if (!agent->cause[0])
+		snprintf(agent->cause, sizeof(agent->cause), "%s", cause);
+}
+
+/* Dying takes a moment; what the agent had under way must not. */
+static void cut(struct agent *agent)
+{
+	static struct ambit_policy policy;
+	struct error ignored = { 0 };
+
+	policy = agent->compiled->plan->policy;
+	policy.instance = agent->instance;
+	policy.slot = agent->slot;
+	policy.state = AMBIT_POLICY_CUT;
+	policy.generation = 2;
+	kernel_policy(agent->warden->kernel, agent->cgroup_id, &policy, &ignored);
+}
+
+void end_kill(struct agent *agent, const char *cause)
+{
+	set_cause(agent, cause);
+	if (agent->cgroup < 0)
+		return;
+	cut(agent);
+	cgroup_kill(agent->cgroup);
+}
+
+static void grace_over(struct warden *warden, void *data)
+{
+	struct agent *agent = data;
+
+	(void)warden;
+	end_kill(agent, "retired");
+}
+
+void end_retire(struct agent *agent, const char *cause)
+{
+	set_cause(agent, cause);
+	if (agent->state != AGENT_RUNNING) {
+		end_kill(agent, cause);
+		return;
+	}
+	agent->state = AGENT_RETIRING;
+	if (syscall(SYS_pidfd_send_signal, agent->pidfd.fd, SIGTERM, NULL, 0) < 0 ||
+	    timer_once(agent->warden,
+		       agent->compiled->profile->run.grace * 1000, grace_over,
+		       agent) < 0)
+		end_kill(agent, cause);
+}
+
+void end_status(struct agent *agent, int status)
+{
+	agent->exit_known = 1;
+	agent->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	agent->exit_status = WIFSIGNALED(status) ?
+				     AMBIT_EXIT_SIGNAL + agent->exit_signal :
+				     WEXITSTATUS(status);
+	set_cause(agent, agent->exit_signal ? "signal" : "exited");
+}
+
+static void record_end(struct agent *agent)
+{
+	struct warden *warden = agent->warden;
+	struct ambit_event event;
+
+	for (unsigned i = 0; i < agent->compiled->profile->credential_count; i++) {
+		const struct profile_credential *wanted =
+			&agent->compiled->profile->credentials[i];
+		if (!agent->credentials[i].published)
+			continue;
+		records_fill(&event, AMBIT_EVENT_CREDENTIAL_ENDED, agent, NULL);
+		snprintf(event.credential, sizeof(event.credential), "%s",
+			 wanted->name);
+		snprintf(event.credential_type, sizeof(event.credential_type),
+			 "%s", wanted->type == PROFILE_X509_SVID ? "x509-svid" :
+								   "jwt-svid");
+		snprintf(event.credential_id, sizeof(event.credential_id), "%s",
+			 agent->credentials[i].id);
+		event.not_before = agent->credentials[i].not_before;
+		event.not_after = agent->credentials[i].not_after;
+		records_send(warden, &event, NULL, NULL);
+	}
+	if (!agent->went)
+		return;
+	records_fill(&event, AMBIT_EVENT_EXIT, agent, NULL);
+	event.exit_code = agent->exit_status;
+	event.signal = agent->exit_signal;
+	snprintf(event.reason, sizeof(event.reason), "%s", agent->cause);
+	records_send(warden, &event, NULL, NULL);
+}
+
+static void find_status(struct agent *agent)
+{
+	int status;
+
+	if (!agent->exit_known && state_end_status(agent, &status) == 0)
+		end_status(agent, status);
+	if (!agent->exit_known) {
+		/* Process 1 was killed with the rest. */
+		agent->exit_known = 1;
+		agent->exit_signal = SIGKILL;
+		agent->exit_status = AMBIT_EXIT_SIGNAL + SIGKILL;
+		set_cause(agent, "killed");
+	}
+	if (!strcmp(agent->cause, "lifetime"))
+		agent->exit_status = AMBIT_EXIT_LIFETIME;
+}
+
+static void again(struct warden *warden, void *data)
+{
+	(void)warden;
+	end_agent(data);
+}
+
+/* The cgroup with what hangs on it.  Returns -EAGAIN while processes are still
+ * on their way out. */
+static int remove_cgroup(struct agent *agent)
+{
+	struct warden *warden = agent->warden;
+	struct error ignored = { 0 };
+
+	if (agent->cgroup < 0)
+		return 0;
+	cgroup_kill(agent->cgroup);
+	if (cgroup_populated(agent->cgroup) > 0)
+		return -EAGAIN;
+	kernel_detach(warden->kernel, agent->id, &ignored);
+	if (cgroup_remove(&warden->cgroups, agent->id) == -EBUSY)
+		return -EAGAIN;
+	own_close(&agent->cgroup);
+	return 0;
+}
+
+void end_agent(struct agent *agent)
+{
+	struct warden *warden = agent->warden;
+	struct ambit_dismiss dismiss = { agent->instance };
+	struct ambit_close close = { .instance = agent->instance };
+	struct ambit_tally tally;
+	struct error error = { 0 };
+
+	timer_forget(warden, agent);
+	loop_remove(&warden->loop, &agent->pidfd);
+	loop_remove(&warden->loop, &agent->gate);
+	if (remove_cgroup(agent) == -EAGAIN) {
+		timer_once(warden, RETRY_MS, again, agent);
+		return;
+	}
+	find_status(agent);
+	launch_discard_files(agent);
+	agent->state = AGENT_ENDED;
+	agent->ended_ms = warden_now_ms();
+	agent->gone = agent->closing = 1;
+	services_send(warden, SERVICE_PORTER, AMBIT_MESSAGE_DISMISS, &dismiss,
+		      NULL);
+	services_send(warden, SERVICE_ISSUER, AMBIT_MESSAGE_DISMISS, &dismiss,
+		      NULL);
+	record_end(agent);
+	if (kernel_tally(warden->kernel, agent->slot, &tally, &error) == 0) {
+		close.attempts = tally.attempts;
+		close.lost = tally.lost;
+		close.dropped_packets = tally.dropped_packets;
+	}
+	if (!agent->cgroup_id ||
+	    services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_CLOSE, &close,
+			  NULL) < 0)
+		end_closed(warden, &(struct ambit_closed){
+					   .instance = agent->instance });
+}
+
+void end_closed(struct warden *warden, const struct ambit_closed *closed)
+{
+	struct agent *agent = agents_by_instance(warden, closed->instance);
+
+	if (!agent || !agent->closing)
+		return;
+	agent->allowed = closed->allowed;
+	agent->denied = closed->denied;
+	if (agent->failure.code)
+		control_refused(agent);
+	control_ended(agent);
+	agents_free(agent);
+}

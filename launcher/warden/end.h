@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How an agent ends, and that nothing of it stays. */
+#ifndef WARDEN_END_H
+#define WARDEN_END_H
+
+#include "warden.h"
+
+/* Kills everything of the agent now.  `cause` is a word for its exit: killed,
+ * lifetime, retired, caller gone …; the first one stands. */
+void end_kill(struct agent *agent, const char *cause);
+
+/* SIGTERM now, end_kill after the profile's grace. */
+void end_retire(struct agent *agent, const char *cause);
+
+/* Its process 1 has ended: takes everything down, writes the closing records,
+ * answers whoever waits. */
+void end_agent(struct agent *agent);
+
+/* CLOSED from the recorder: the slot is free again. */
+void end_closed(struct warden *warden, const struct ambit_closed *closed);
+
+/* Sets the exit from a wait status of the command. */
+void end_status(struct agent *agent, int status);
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's places: see node.h. */
+#include "node.h"
+
+#include "agents.h"
+#include "base/own.h"
+#include "base/walls.h"
+#include "launch.h"
+#include "root.h"
+#include "state.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* What process 1 of an agent may once the command runs: reap, pass signals on,
+ * report the end. */
+static const struct filter_rule init_calls[] = {
+	{ .call = "rt_sigtimedwait" }, { .call = "rt_sigreturn" },
+	{ .call = "wait4" },	       { .call = "kill" },
+	{ .call = "write" },	       { .call = "sendmsg" },
+	{ .call = "exit_group" },
+	/* What loading the filter itself, and the C library on the way out,
+	 * still call. */
+	{ .call = "seccomp" },	       { .call = "restart_syscall" },
+};
+
+static int make_path(const char *path, mode_t mode, struct error *error)
+{
+	char part[PATH_MAX];
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *slash = strchr(part + 1, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		int made = mkdir(part, 0755);
+		*slash = '/';
+		if (made < 0 && errno != EEXIST)
+			return error_errno(error, errno, "%s", path);
+	}
+	if (mkdir(part, mode) < 0 && errno != EEXIST)
+		return error_errno(error, errno, "%s", path);
+	return 0;
+}
+
+static int is_mounted(const char *path, long magic)
+{
+	struct statfs system;
+	struct stat here, above;
+	char parent[PATH_MAX];
+
+	snprintf(parent, sizeof(parent), "%s/..", path);
+	return statfs(path, &system) == 0 && system.f_type == magic &&
+	       stat(path, &here) == 0 && stat(parent, &above) == 0 &&
+	       here.st_dev != above.st_dev;
+}
+
+/* A mount that a restarted warden finds again; nothing on it is for others. */
+static int mount_once(const struct warden *warden, const char *name,
+		      const char *type, long magic, const char *options,
+		      struct error *error)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", warden->config.run, name);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return error_errno(error, errno, "%s", path);
+	if (is_mounted(path, magic))
+		return 0;
+	if (mount(type, path, type, MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  options) == 0)
+		return 0;
+	return error_errno(error, errno, "%s", path);
+}
+
+/* Credentials must not reach a disk: noswap is known from 6.4 on; where it is
+ * not, the tmpfs is refused only if there is swap. */
+static int mount_instances(const struct warden *warden, struct error *error)
+{
+	struct error first = { 0 };
+
+	if (mount_once(warden, "instances", "tmpfs", TMPFS_MAGIC,
+		       "mode=0700,size=256m,noswap", &first) == 0)
+		return 0;
+	OWN_FILE *swaps = fopen("/proc/swaps", "re");
+	char line[256];
+	int lines = 0;
+	while (swaps && fgets(line, sizeof(line), swaps))
+		lines++;
+	if (!swaps || lines > 1)
+		return error_set(error, ENOTSUP, "credentials: this kernel can't "
+				 "keep a file system in memory (noswap), and swap "
+				 "is on; turn it off");
+	return mount_once(warden, "instances", "tmpfs", TMPFS_MAGIC,
+			  "mode=0700,size=256m", error);
+}
+
+static int open_places(struct warden *warden, struct error *error)
+{
+	char path[PATH_MAX];
+	const char *log = warden->config.log;
+
+	snprintf(path, sizeof(path), "%.*s", (int)(strrchr(log, '/') - log), log);
+	int failed = make_path(warden->config.run, 0755, error);
+	if (!failed)
+		failed = make_path(warden->config.state, 0700, error);
+	if (!failed && *path)
+		failed = make_path(path, 0755, error);
+	if (failed)
+		return failed;
+	/* Two wardens would undo each other's agents. */
+	snprintf(path, sizeof(path), "%s/warden.lock", warden->config.run);
+	int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return error_errno(error, errno, "%s", path);
+	failed = mount_once(warden, "bpf", "bpf", BPF_FS_MAGIC, "mode=0700",
+			    error);
+	return failed ? failed : mount_instances(warden, error);
+}
+
+/* The prepared roots are mounted where only the warden sees them, so that they
+ * go when it does.  Mounts of the host still arrive. */
+static int open_namespaces(struct warden *warden, struct error *error)
+{
+	char path[PATH_MAX];
+
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return error_errno(error, errno, "mount namespace");
+	warden->own_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (warden->own_namespace < 0)
+		return error_errno(error, errno, "mount namespace");
+	snprintf(path, sizeof(path), "%s/roots", warden->config.run);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return error_errno(error, errno, "%s", path);
+	snprintf(path, sizeof(path), "%s/instances", warden->config.run);
+	warden->instances = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (warden->instances < 0)
+		return error_errno(error, errno, "%s", path);
+	snprintf(path, sizeof(path), "%s/ambit-init", warden->config.libexec);
+	warden->init_fd = open(path, O_PATH | O_CLOEXEC);
+	if (warden->init_fd < 0)
+		return error_errno(error, errno, "%s", path);
+	return root_empty_namespace(&warden->empty_namespace, error);
+}
+
+/* One cgroup parent per node: nodes that AMBIT_ROOT keeps apart have their
+ * own. */
+static void cgroup_name(const struct config *config, char *ret_name, size_t size)
+{
+	uint32_t hash = 2166136261U;	/* FNV-1a */
+
+	for (const char *at = config->root; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * 16777619U;
+	if (config->root[0])
+		snprintf(ret_name, size, "ambit-%08x", hash);
+	else
+		snprintf(ret_name, size, "ambit");
+}
+
+int node_open(struct warden *warden, struct error *error)
+{
+	char name[64], pins[PATH_MAX];
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	int failed = open_places(warden, error);
+	if (!failed)
+		failed = open_namespaces(warden, error);
+	if (!failed)
+		failed = filter_compile(init_calls,
+					sizeof(init_calls) / sizeof(*init_calls),
+					NULL, 0, &warden->init_filter, error);
+	if (failed)
+		return failed;
+	cgroup_name(&warden->config, name, sizeof(name));
+	failed = cgroup_open(name, &warden->cgroups, error);
+	if (failed)
+		return failed;
+	snprintf(pins, sizeof(pins), "%s/bpf", warden->config.run);
+	failed = kernel_open(pins, &warden->kernel, error);
+	if (!failed)
+		failed = kernel_wall(warden->kernel, warden->cgroups.fd, error);
+	if (!failed)
+		failed = state_open(warden, error);
+	return failed;
+}
+
+static void unmount(const struct warden *warden, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", warden->config.run, name);
+	umount2(path, MNT_DETACH);
+	rmdir(path);
+}
+
+static void remove_file(const struct warden *warden, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", warden->config.run, name);
+	if (unlink(path) < 0 && errno == EISDIR)
+		rmdir(path);
+}
+
+/* The mounts are the host's, so they are taken down in its namespace: that of
+ * the process which started the warden. */
+void node_close(struct warden *warden)
+{
+	static const char *const leftover[] = { "audit", "roots", "agents",
+						"warden.lock" };
+	struct error ignored = { 0 };
+	char path[64];
+
+	kernel_unpin(warden->kernel, &ignored);
+	kernel_close(warden->kernel);
+	cgroup_close(&warden->cgroups);
+	own_close(&warden->instances);
+	own_close(&warden->states);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)getppid());
+	OWN_FD host = open(path, O_RDONLY | O_CLOEXEC);
+	if (host >= 0)
+		setns(host, CLONE_NEWNS);
+	unmount(warden, "bpf");
+	unmount(warden, "instances");
+	for (size_t i = 0; i < sizeof(leftover) / sizeof(*leftover); i++)
+		remove_file(warden, leftover[i]);
+}
+
+static int known(struct warden *warden, const char *id)
+{
+	static const char *const own[] = { "recorder", "issuer", "porter" };
+	struct agent *agent;
+
+	for (int i = 0; i < SERVICES; i++)
+		if (!strcmp(id, own[i]))
+			return 1;
+	AGENTS_EACH(warden, agent)
+		if (!strcmp(agent->id, id))
+			return 1;
+	return 0;
+}
+
+/* A launch that nobody finishes: its process is killed, its marks removed. */
+static void sweep_one(struct warden *warden, const char *id)
+{
+	struct agent left = { .warden = warden, .cgroup = -1 };
+	struct error ignored = { 0 };
+
+	snprintf(left.id, sizeof(left.id), "%s", id);
+	if (cgroup_make(&warden->cgroups, id, 1, &left.cgroup, &left.cgroup_id,
+			&ignored) == 0) {
+		cgroup_kill(left.cgroup);
+		while (cgroup_populated(left.cgroup) > 0)
+			sched_yield();
+		kernel_detach(warden->kernel, id, &ignored);
+		own_close(&left.cgroup);
+		cgroup_remove(&warden->cgroups, id);
+	}
+	launch_discard_files(&left);
+}
+
+static int sweep_directory(struct warden *warden, int fd, struct error *error)
+{
+	OWN_DIR *directory = fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+	const struct dirent *entry;
+
+	if (!directory)
+		return error_errno(error, errno, "sweep");
+	rewinddir(directory);
+	while ((entry = readdir(directory)))
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
+		    !known(warden, entry->d_name))
+			sweep_one(warden, entry->d_name);
+	return 0;
+}
+
+int node_sweep(struct warden *warden, struct error *error)
+{
+	int failed = sweep_directory(warden, warden->cgroups.fd, error);
+
+	return failed ? failed : sweep_directory(warden, warden->instances,
+						 error);
+}
+
+#define BIT(capability) (1ULL << (capability))
+
+/*
+ * What the warden needs to start, bound and end agents.  There is no filter on
+ * its system calls: filters are inherited, and one that served the warden would
+ * narrow what profiles may allow their agents.
+ */
+int node_walls(struct error *error)
+{
+	const struct walls walls = {
+		.uid = (uid_t)-1,
+		.capabilities =
+			BIT(CAP_SYS_ADMIN) |	/* mounts, namespaces, cgroups */
+			BIT(CAP_BPF) | BIT(CAP_NET_ADMIN) |	/* attaching */
+			BIT(CAP_PERFMON) |	/* loading after a restart */
+			BIT(CAP_SYS_CHROOT) |	/* setns, pivot_root */
+			BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP) |
+			BIT(CAP_SETFCAP) |	/* mapping uid 0 (5.12) */
+			BIT(CAP_CHOWN) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) |
+			BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) |
+			BIT(CAP_MKNOD) |	/* /dev of prepared roots */
+			BIT(CAP_KILL) | BIT(CAP_SYS_PTRACE) |	/* other uids */
+			BIT(CAP_SYS_RESOURCE),	/* limits above our own */
+	};
+
+	return walls_enter(&walls, error);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The live negative probes of the kernel programs, and that their records
+ * arrive in the log: promise 2. */
+#ifndef WARDEN_PROOF_H
+#define WARDEN_PROOF_H
+
+#include "warden.h"
+
+/* Tries the ways out in a scratch cgroup; notes the layers that held. */
+int proof_hooks(struct warden *warden, struct error *error);
+
+/* With the recorder running: its count of records must be the kernel's. */
+int proof_records(struct warden *warden, struct error *error);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records that the warden has written: see records.h. */
+#include "records.h"
+
+#include "services.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct waiting {
+	struct waiting *next;
+	uint64_t token;
+	void (*done)(struct warden *, void *, int);
+	void *data;
+};
+
+static struct waiting *waiting;
+static uint64_t last_token;
+
+uint64_t warden_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void copy_text(char *place, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size - 1);
+
+	memcpy(place, text, length);
+	place[length] = 0;
+}
+
+void records_fill(struct ambit_event *ret_event, enum ambit_event_kind kind,
+		  const struct agent *agent, const struct caller *caller)
+{
+	memset(ret_event, 0, sizeof(*ret_event));
+	ret_event->kind = kind;
+	ret_event->time_ms = warden_now_ms();
+	if (caller) {
+		ret_event->caller_uid = caller->uid;
+		ret_event->caller_pid = caller->pid;
+	}
+	if (!agent)
+		return;
+	ret_event->instance = agent->instance;
+	ret_event->pid = (uint32_t)agent->pid;
+	if (agent->argument_count)
+		copy_text(ret_event->command, sizeof(ret_event->command),
+			  agent->command[0]);
+	if (agent->compiled) {
+		copy_text(ret_event->profile, sizeof(ret_event->profile),
+			  agent->compiled->profile->name);
+		copy_text(ret_event->profile_sha256,
+			  sizeof(ret_event->profile_sha256),
+			  agent->compiled->profile->sha256);
+	}
+}
+
+int records_send(struct warden *warden, struct ambit_event *event,
+		 void (*done)(struct warden *, void *, int), void *data)
+{
+	struct waiting *entry = NULL;
+
+	if (done) {
+		entry = calloc(1, sizeof(*entry));
+		if (!entry)
+			return -ENOMEM;
+		*entry = (struct waiting){ waiting, ++last_token, done, data };
+		event->token = entry->token;
+	}
+	int failed = services_send(warden, SERVICE_RECORDER,
+				   AMBIT_MESSAGE_EVENT, event, NULL);
+	if (failed) {
+		free(entry);
+		return failed;
+	}
+	if (entry)
+		waiting = entry;
+	return 0;
+}
+
+void records_durable(struct warden *warden, const struct ambit_durable *durable)
+{
+	for (struct waiting **at = &waiting; *at; at = &(*at)->next) {
+		struct waiting *entry = *at;
+		if (entry->token != durable->token)
+			continue;
+		*at = entry->next;
+		entry->done(warden, entry->data, -durable->error);
+		free(entry);
+		return;
+	}
+}
+
+void records_lost(struct warden *warden)
+{
+	struct waiting *all = waiting;
+
+	waiting = NULL;
+	while (all) {
+		struct waiting *entry = all;
+		all = entry->next;
+		entry->done(warden, entry->data, -EIO);
+		free(entry);
+	}
+}
+
+static int send_endpoints(struct warden *warden, const struct agent *agent)
+{
+	const struct profile *profile = agent->compiled->profile;
+	int failed = 0;
+
+	for (unsigned i = 0; !failed && i < profile->egress_count; i++) {
+		struct ambit_endpoint endpoint = { .instance = agent->instance,
+						   .id = i };
+		copy_text(endpoint.to, sizeof(endpoint.to),
+			  profile->egress[i].to);
+		copy_text(endpoint.tool, sizeof(endpoint.tool),
+			  profile->egress[i].tool);
+		failed = services_send(warden, SERVICE_RECORDER,
+				       AMBIT_MESSAGE_ENDPOINT, &endpoint, NULL);
+	}
+	return failed;
+}
+
+int records_open(struct warden *warden, const struct agent *agent)
+{
+	const struct profile *profile = agent->compiled->profile;
+	struct ambit_open open = {
+		.instance = agent->instance,
+		.cgroup_id = agent->cgroup_id,
+		.slot = agent->slot,
+		.uid = agent->uid,
+	};
+
+	copy_text(open.id, sizeof(open.id), agent->id);
+	copy_text(open.name, sizeof(open.name), agent->name);
+	copy_text(open.profile, sizeof(open.profile), profile->name);
+	copy_text(open.profile_sha256, sizeof(open.profile_sha256),
+		  profile->sha256);
+	copy_text(open.spiffe_id, sizeof(open.spiffe_id), agent->spiffe_id);
+	copy_text(open.task, sizeof(open.task), agent->task);
+	copy_text(open.owner, sizeof(open.owner), profile->owner);
+	copy_text(open.purpose, sizeof(open.purpose), profile->purpose);
+	int failed = services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_OPEN,
+				   &open, NULL);
+	return failed ? failed : send_endpoints(warden, agent);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The warden's state: one node, its services, its agents.  The warden is
+ * single-threaded; everything happens in the loop.
+ */
+#ifndef WARDEN_WARDEN_H
+#define WARDEN_WARDEN_H
+
+#include "base/error.h"
+#include "base/filter.h"
+#include "base/message.h"
+#include "cgroup.h"
+#include "kernel.h"
+#include "loop.h"
+#include "profile/plan.h"
+#include "profile/profile.h"
+
+#include <limits.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct config {
+	char root[256];		/* AMBIT_ROOT, or "" */
+	char run[320], state[320], log[320], profiles[320], shipped[512];
+	char libexec[512];
+	char trust_domain[AMBIT_TEXT_SIZE];	/* "" : the issuer's own */
+	uint32_t uid_first, uid_count;
+};
+
+enum service_kind { SERVICE_RECORDER, SERVICE_ISSUER, SERVICE_PORTER, SERVICES };
+
+struct service {
+	struct source socket;
+	pid_t pid;		/* 0: not running */
+	int ready;		/* READY arrived */
+	unsigned restarts;
+	uint64_t started_ms;
+	int cgroup;		/* of its own */
+	uint64_t cgroup_id;
+};
+
+/* A profile that was loaded, checked, planned and compiled.  Kept by content
+ * hash; agents hold a reference. */
+struct compiled {
+	struct compiled *next;
+	struct profile *profile;
+	struct plan *plan;
+	char *canonical;
+	size_t canonical_length;
+	char content[AMBIT_HASH_SIZE];	/* of the file's bytes: the cache key */
+	char filter_sha256[AMBIT_HASH_SIZE];
+	char root[PATH_MAX];	/* the prepared root; "" until the first launch */
+	unsigned references;
+};
+
+enum agent_state { AGENT_STARTING, AGENT_RUNNING, AGENT_RETIRING, AGENT_ENDED };
+
+struct agent_credential {
+	char id[96];
+	uint64_t not_before, not_after;
+	int minted, published;
+};
+
+struct caller {
+	uint32_t uid, pid;
+};
+
+struct connection;
+
+struct agent {
+	struct warden *warden;
+	uint64_t instance;
+	uint32_t slot, uid;
+	enum agent_state state;
+	char id[AMBIT_ID_SIZE], name[AMBIT_NAME_SIZE], task[AMBIT_TASK_SIZE];
+	char spiffe_id[AMBIT_SPIFFE_SIZE];
+	struct compiled *compiled;
+	struct caller caller;
+	int detached;
+	char **command;		/* argument_count texts, one allocation each */
+	unsigned argument_count;
+	uint64_t started_ms, ended_ms;
+	uint64_t deadline_ms;	/* of the lifetime, 0: none */
+
+	int cgroup;		/* descriptor, -1 when gone */
+	uint64_t cgroup_id;
+	struct source gate;	/* to ambit-init */
+	struct source pidfd;
+	pid_t pid;		/* of ambit-init, host's namespace */
+	int terminal;		/* master on its way to the caller, or -1 */
+
+	/* The launch: what is still outstanding. */
+	int gate_ready, recorded, durable, went;
+	int gone;		/* CLOSE was sent: the kernel counts no more */
+	unsigned published;
+	struct agent_credential credentials[AMBIT_CREDENTIALS];
+	struct connection *waiting;	/* of the Run call, or NULL */
+	struct error failure;	/* why the launch was refused */
+	int failure_status;
+
+	/* The end. */
+	int exit_known, exit_status, exit_signal;
+	char cause[32];		/* exited, killed, retired, lifetime, … */
+	int closing;		/* torn down, CLOSE sent, CLOSED awaited */
+	uint64_t allowed, denied;
+};
+
+struct warden {
+	struct loop loop;
+	struct config config;
+	struct kernel *kernel;
+	struct plan_layers layers;
+	uint32_t landlock_abi;
+	struct cgroup_tree cgroups;
+	struct service services[SERVICES];
+	struct ambit_event ended_services[SERVICES];	/* kind 0: none */
+	struct filter init_filter;
+	int empty_namespace;
+	int own_namespace;
+	int init_fd;		/* ambit-init, opened for execveat */
+	int instances;		/* directory of the agents' private files */
+	int states;		/* directory of the agents' state files */
+	char trust_domain[AMBIT_TEXT_SIZE];
+	struct compiled *compiled;
+	struct agent *agents[AMBIT_SLOTS];
+	uint32_t next_slot;
+	unsigned agent_count;
+	struct source control, signals, timer, addresses;
+	struct connection *connections;
+	int log_error;		/* errno while records can't be written */
+	int proven;		/* launches are taken */
+	int stopping;
+	char stop_reason[AMBIT_TEXT_SIZE];
+	struct caller stop_caller;
+	int ready_fd;		/* to the supervisor, -1 once told */
+};
+
+/* Milliseconds since the epoch. */
+uint64_t warden_now_ms(void);
+
+#endif
