@@ -15,11 +15,16 @@
 #include <linux/types.h>
 #endif
 
+/* Grows with each change of what this file says: a warden takes over only the
+ * pinned programs and maps that say the same. */
+#define AMBIT_KERNEL_VERSION 1
+
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
 #define AMBIT_RULES 256		/* egress rules of one agent */
 #define AMBIT_LISTENS 32	/* listen entries of one agent */
 #define AMBIT_UNIX_PATHS 16	/* unix endpoints of one agent */
 #define AMBIT_UNIX_PATH 108	/* bytes of sun_path */
+#define AMBIT_OWN_ADDRESSES 4096	/* addresses of the node itself */
 #define AMBIT_RING_BYTES (4U << 20)
 #define AMBIT_RING_CREDIT 2048U	/* undrained records one agent may own */
 
@@ -113,6 +118,12 @@ struct ambit_drained {
 	__u64 recorder[15];
 };
 
+/* The node as a whole; written by the warden. */
+struct ambit_control {
+	__u32 open;		/* 0: every new attempt is refused */
+	__u32 version;		/* AMBIT_KERNEL_VERSION, 0 until all is pinned */
+};
+
 /* X(name, number, word): what was attempted. */
 #define AMBIT_ATTEMPTS(X)                    \
 	X(CONNECT, 1, "connect")             \
@@ -138,7 +149,8 @@ struct ambit_drained {
 	X(ROUTING, 9, "source routing is never allowed")                    \
 	X(NOT_ADMITTED, 10, "the flow was not admitted by a decision")      \
 	X(PRIVATE, 11, "a socket of the agent's own")                       \
-	X(ABSTRACT, 12, "abstract unix names are not allowed")
+	X(ABSTRACT, 12, "abstract unix names are not allowed")              \
+	X(OPTION, 13, "this socket option is never allowed")
 
 #define AMBIT_KERNEL_ENUM(name, number, word) AMBIT_ATTEMPT_##name = number,
 enum ambit_attempt { AMBIT_ATTEMPTS(AMBIT_KERNEL_ENUM) };

@@ -218,9 +218,6 @@ static int turn(struct error *error)
 
 	if (more < 0)
 		return more;
-	/* RINGS may just have come. */
-	if (end == 0)
-		end = ring_end(&recorder.ring);
 	if (!more && !recorder.outage.error) {
 		int result = drain_ring(&recorder, end, error);
 		if (result < 0)

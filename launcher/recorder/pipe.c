@@ -85,7 +85,8 @@ static struct client *client_place(struct pipe *pipe)
 		struct client *client = &pipe->clients[i];
 		if (client->fd < 0)
 			return client;
-		if (!client->streaming && (!silent || client->age < silent->age))
+		if (!client->streaming && !client->waiting &&
+		    (!silent || client->age < silent->age))
 			silent = client;
 	}
 	if (silent)
@@ -261,7 +262,11 @@ static void client_begin(struct recorder *recorder, struct client *client)
 		client_refuse(client, "expected: position N, or position now");
 		return;
 	}
-	if (sequence > log->durable || sequence < log->firsts[0]) {
+	/* Made, but not durable yet: pipe_advance asks again. */
+	client->waiting = sequence > log->durable && sequence <= log->next;
+	if (client->waiting)
+		return;
+	if (sequence > log->next || sequence < log->firsts[0]) {
 		snprintf(why, sizeof(why), "position %llu is not in the log, "
 			 "which has %llu to %llu", (unsigned long long)sequence,
 			 (unsigned long long)log->firsts[0],
@@ -286,7 +291,7 @@ static void client_hear(struct recorder *recorder, struct client *client)
 
 	if (got < 0 && errno == EAGAIN)
 		return;
-	if (got < 0 || (got == 0 && !client->streaming)) {
+	if (got < 0 || (got == 0 && !client->streaming && !client->waiting)) {
 		client_end(client);
 		return;
 	}
@@ -297,7 +302,7 @@ static void client_hear(struct recorder *recorder, struct client *client)
 			client_end(client);
 		return;
 	}
-	if (client->streaming) {
+	if (client->streaming || client->waiting) {
 		/* Without a word: it may stand in the middle of a line. */
 		client_end(client);
 		return;
@@ -350,8 +355,10 @@ void pipe_advance(struct recorder *recorder)
 	for (unsigned i = 0; i < RECORDER_CLIENTS; i++) {
 		struct client *client = &recorder->pipe.clients[i];
 		/* Who watches for EPOLLOUT is told by epoll. */
-		if (client->fd >= 0 && client->streaming &&
-		    !(client->watched & EPOLLOUT))
+		if (client->fd >= 0 && client->waiting)
+			client_begin(recorder, client);
+		else if (client->fd >= 0 && client->streaming &&
+			 !(client->watched & EPOLLOUT))
 			client_serve(recorder, client);
 	}
 }

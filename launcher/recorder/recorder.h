@@ -78,7 +78,8 @@ struct outage {
 struct client {
 	int fd;			/* -1: free */
 	int file;		/* the segment it reads, -1: none open */
-	int streaming;		/* its request was read */
+	int waiting;		/* its request is for a line not durable yet */
+	int streaming;		/* its request was granted */
 	int deaf;		/* it closed its sending side */
 	uint32_t watched;	/* epoll events */
 	uint64_t age;		/* order of arrival */

@@ -147,7 +147,7 @@ static int remove_cgroup(struct agent *agent)
 	cgroup_kill(agent->cgroup);
 	if (cgroup_populated(agent->cgroup) > 0)
 		return -EAGAIN;
-	kernel_detach(warden->kernel, agent->id, &ignored);
+	kernel_detach(warden->kernel, agent->cgroup_id, &ignored);
 	if (cgroup_remove(&warden->cgroups, agent->id) == -EBUSY)
 		return -EAGAIN;
 	own_close(&agent->cgroup);

@@ -18,9 +18,10 @@ struct kernel;
 /*
  * Opens the kernel side below `pin_directory`, an absolute path on a bpffs that
  * only root can enter.  Maps and programs that an earlier warden pinned there
- * are taken over as they are (running agents stay bounded by them); otherwise
- * the object is loaded and everything is pinned.  A pinned set that is not
- * whole, or that another version of kernel.h made, is refused (ESTALE).
+ * are taken over as they are (running agents stay bounded by them, the node
+ * stays open or closed); otherwise the object is loaded, everything is pinned
+ * and the node is open.  A pinned set that is not whole, or that another version
+ * of kernel.h made, is refused (ESTALE).
  */
 int kernel_open(const char *pin_directory, struct kernel **ret_kernel,
 		struct error *error);
@@ -30,39 +31,44 @@ void kernel_close(struct kernel *kernel);
  * loaded. */
 int kernel_has_unix_hooks(const struct kernel *kernel);
 
-/* Attaches the wall to the parent cgroup of all agents and pins it. Idempotent:
- * a wall that an earlier warden pinned is taken over. */
+/* Attaches the wall to the parent cgroup of all agents, where it stays until
+ * kernel_unpin or until that cgroup is removed.  Idempotent; a wall of programs
+ * that are no longer pinned is replaced.  Comes before the first attach. */
 int kernel_wall(struct kernel *kernel, int cgroup_fd, struct error *error);
 
 /*
- * Bounds the cgroup `cgroup_fd` (id `cgroup_id`): attaches every program, pins
- * the links below "agents/NAME", resets the tallies of policy->slot, writes the
- * policy.  From the first attach to the written policy everything is refused.
- * On failure nothing stays attached or pinned.
+ * Bounds the cgroup `cgroup_fd` (id `cgroup_id`): attaches every program, resets
+ * the tallies of policy->slot, writes the policy.  From the first attach to the
+ * written policy everything is refused.  The attachments need no process and no
+ * pin: they stay until the cgroup is removed.  A cgroup that is bounded already
+ * gets what is missing, and keeps its tallies if its policy is of the same
+ * instance and slot.  On failure nothing stays attached.
  */
 int kernel_attach(struct kernel *kernel, int cgroup_fd, uint64_t cgroup_id,
-		  const char *name, const struct ambit_policy *policy,
-		  struct error *error);
+		  const struct ambit_policy *policy, struct error *error);
 
 /* Reads back that every program is attached to `cgroup_fd` (by program id) and
  * that the policy of `cgroup_id` belongs to `instance` and is open. */
 int kernel_verify(struct kernel *kernel, int cgroup_fd, uint64_t cgroup_id,
 		  uint64_t instance, struct error *error);
 
-/* Replaces the policy of an attached cgroup; policy->generation must have
- * grown. */
+/* Replaces the policy of an attached cgroup at once and as a whole;
+ * policy->generation must have grown (EINVAL). */
 int kernel_policy(struct kernel *kernel, uint64_t cgroup_id,
 		  const struct ambit_policy *policy, struct error *error);
 
-/* Detaches and unpins "agents/NAME"; the cgroup must be empty of processes.
- * Sockets that outlive it meet the parent's wall. Not there: success. */
-int kernel_detach(struct kernel *kernel, const char *name, struct error *error);
+/* Withdraws the policy of `cgroup_id`, which is about to be removed: a socket
+ * that outlives it, handed to somebody outside, reaches nothing any more.  Not
+ * there: success. */
+int kernel_detach(struct kernel *kernel, uint64_t cgroup_id,
+		  struct error *error);
 
 int kernel_tally(struct kernel *kernel, uint32_t slot,
 		 struct ambit_tally *ret_tally, struct error *error);
 
 /* While closed, every new attempt of every agent is refused and counted as
- * lost; flows that are open stay. */
+ * lost; flows that are open stay.  Slot 0, the node's own proof, is not
+ * affected. */
 int kernel_admit(struct kernel *kernel, int open, struct error *error);
 
 /* Makes the set of the node's own addresses equal to `addresses`. */
@@ -73,7 +79,8 @@ int kernel_own_addresses(struct kernel *kernel, const uint8_t (*addresses)[16],
  * kernel object's. */
 void kernel_rings(const struct kernel *kernel, int ret_fds[3]);
 
-/* Unpins everything: for a node that stops and has no agents. */
+/* Takes down the wall and unpins everything: for a node that stops and has no
+ * agents. */
 int kernel_unpin(struct kernel *kernel, struct error *error);
 
 #endif

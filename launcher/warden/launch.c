@@ -264,7 +264,7 @@ static int bound(struct agent *agent, struct error *error)
 	policy.state = AMBIT_POLICY_OPEN;
 	policy.generation = 1;
 	return kernel_attach(warden->kernel, agent->cgroup, agent->cgroup_id,
-			     agent->id, &policy, error);
+			     &policy, error);
 }
 
 /* The end of what is issued is the earliest of lifetime and review day. */

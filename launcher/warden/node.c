@@ -264,7 +264,7 @@ static void sweep_one(struct warden *warden, const char *id)
 		cgroup_kill(left.cgroup);
 		while (cgroup_populated(left.cgroup) > 0)
 			sched_yield();
-		kernel_detach(warden->kernel, id, &ignored);
+		kernel_detach(warden->kernel, left.cgroup_id, &ignored);
 		own_close(&left.cgroup);
 		cgroup_remove(&warden->cgroups, id);
 	}

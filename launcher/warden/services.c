@@ -142,7 +142,7 @@ static int start_cgroup(struct warden *warden, enum service_kind kind,
 	policy.state = AMBIT_POLICY_OPEN;
 	policy.generation = 1;
 	return kernel_attach(warden->kernel, service->cgroup, service->cgroup_id,
-			     rows[kind].name, &policy, error);
+			     &policy, error);
 }
 
 static void receive(struct source *source, uint32_t events);
@@ -389,7 +389,7 @@ void services_stop(struct warden *warden)
 		service->pid = 0;
 		if (service->cgroup < 0)
 			continue;
-		kernel_detach(warden->kernel, rows[i].name, &ignored);
+		kernel_detach(warden->kernel, service->cgroup_id, &ignored);
 		own_close(&service->cgroup);
 		cgroup_remove(&warden->cgroups, rows[i].name);
 	}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * connect4, connect6: a TCP connection or the peer of a datagram socket.
+ *
+ * Runs for connect(2), for Fast Open by flag and by option, and in a kernel
+ * worker for extra subflows; therefore the rules are those of the attachment.
+ * A v4-mapped address on a v6 socket comes through connect6 and an AF_INET
+ * address on a v6 datagram socket through connect4: both look the same here.
+ */
+#include "flow.bpf.h"
+
+static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
+{
+	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
+	struct bpf_sock *sk = ctx->sk;
+
+	if (!sk)
+		return REFUSE;
+	struct flow *flow = flow_enter(sk, six ? HOOK_CONNECT6 : HOOK_CONNECT4);
+	if (!flow)
+		return REFUSE;
+	struct attempt attempt = {
+		.kind = AMBIT_ATTEMPT_CONNECT,
+		.remote = asked_of(ctx, six),
+		.local = local_of(sk),
+		.cookie = bpf_get_socket_cookie(ctx),
+		.port = bpf_ntohs((__u16)ctx->user_port),
+		.local_port = (__u16)sk->src_port,
+		.protocol = (__u8)ctx->protocol,
+		.family = (__u8)ctx->family,
+	};
+	int tcp = attempt.protocol == IPPROTO_TCP;
+
+	resolve_any(&attempt.remote, &attempt.local);
+	if (!tcp && flow_find(flow, policy, &attempt) == FLOW_CURRENT)
+		return PASS;
+	int allowed = decide_datagram(policy, &attempt, sk);
+	if (!record_attempt(policy, &attempt))
+		allowed = 0;
+	if (allowed)
+		flow_admit(flow, policy, &attempt);
+	else if (tcp)
+		flow_forget(flow);
+	return allowed ? PASS : REFUSE;
+}
+
+SEC("cgroup/connect4")
+int leaf_connect4(struct bpf_sock_addr *ctx)
+{
+	return connects(ctx, 0);
+}
+
+SEC("cgroup/connect6")
+int leaf_connect6(struct bpf_sock_addr *ctx)
+{
+	return connects(ctx, 1);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * egress: the wall of packets.  A packet passes only if it is plain TCP or UDP,
+ *	without options or extension headers that could lead it elsewhere, and
+ *	belongs to a flow that was decided and recorded and that the present
+ *	rules still admit, so that cutting an agent stops what is open.
+ * ingress: the same for what comes in; nothing is answered on a port that is
+ *	not listed.
+ *
+ * TCP is judged by the destination of its socket, not of the packet: the node
+ * may translate addresses behind us.  Both hooks run for full sockets only; an
+ * answer to a SYN shows its listening socket.  Fragmenting comes after egress and
+ * reassembly before ingress, so that a fragment here is somebody's own making.
+ */
+#include "flow.bpf.h"
+
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#define HEADER_HOP_BY_HOP 0
+#define OPTION_JUMBO 0xc2
+#define FRAGMENT_BITS 0x3fff	/* more fragments, offset */
+#define STATE_LISTEN 10
+
+struct packet {
+	struct address source, destination;
+	__u16 source_port, destination_port;
+	__u8 protocol;
+};
+
+static __always_inline int read_v4(struct __sk_buff *skb, struct packet *packet,
+				   __u32 *ret_next)
+{
+	struct iphdr ip;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) < 0)
+		return AMBIT_REASON_FAMILY;
+	if (ip.version != 4 || ip.ihl != 5)
+		return AMBIT_REASON_ROUTING;
+	if (ip.frag_off & bpf_htons(FRAGMENT_BITS))
+		return AMBIT_REASON_NOT_ADMITTED;
+	packet->source = address_v4(ip.saddr);
+	packet->destination = address_v4(ip.daddr);
+	packet->protocol = ip.protocol;
+	*ret_next = sizeof(ip);
+	return 0;
+}
+
+static __always_inline int read_v6(struct __sk_buff *skb, struct packet *packet,
+				   __u32 *ret_next)
+{
+	struct {
+		__u8 next, length, option, option_length;
+		__u32 jumbo;
+	} hop;
+	struct ipv6hdr ip;
+
+	if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) < 0 || ip.version != 6)
+		return AMBIT_REASON_FAMILY;
+	__builtin_memcpy(&packet->source, &ip.saddr, 16);
+	__builtin_memcpy(&packet->destination, &ip.daddr, 16);
+	packet->protocol = ip.nexthdr;
+	*ret_next = sizeof(ip);
+	/* The kernel's own header before segments of more than 64 KiB. */
+	if (ip.nexthdr == HEADER_HOP_BY_HOP && !ip.payload_len) {
+		if (bpf_skb_load_bytes(skb, sizeof(ip), &hop, sizeof(hop)) < 0 ||
+		    hop.length || hop.option != OPTION_JUMBO)
+			return AMBIT_REASON_ROUTING;
+		packet->protocol = hop.next;
+		*ret_next += sizeof(hop);
+	}
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
+		return AMBIT_REASON_ROUTING;
+	return 0;
+}
+
+/* 0, or why the packet can't pass whatever the rules say. */
+SUBPROGRAM int read_packet(struct __sk_buff *skb, struct packet *packet)
+{
+	__u16 ports[2];
+	__u32 next = 0;
+	int reason = skb->protocol == bpf_htons(ETH_P_IP) ?
+			     read_v4(skb, packet, &next) :
+		     skb->protocol == bpf_htons(ETH_P_IPV6) ?
+			     read_v6(skb, packet, &next) : AMBIT_REASON_FAMILY;
+
+	if (reason)
+		return reason;
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
+		return AMBIT_REASON_FAMILY;
+	if (bpf_skb_load_bytes(skb, next, ports, sizeof(ports)) < 0)
+		return AMBIT_REASON_FAMILY;
+	packet->source_port = bpf_ntohs(ports[0]);
+	packet->destination_port = bpf_ntohs(ports[1]);
+	return 0;
+}
+
+/* As record_attempt; which task runs says nothing about a packet. */
+SUBPROGRAM int record_packet(struct __sk_buff *skb,
+				    const struct ambit_policy *policy,
+				    const struct attempt *attempt)
+{
+	struct ambit_record *record = record_reserve(policy);
+
+	if (!record)
+		return 0;
+	record_fill(record, attempt);
+	record->cgroup_id = bpf_skb_cgroup_id(skb);
+	record_submit(record);
+	return 1;
+}
+
+/* Drops: the first of a socket under these rules is recorded, the rest counted. */
+SUBPROGRAM int drop(struct __sk_buff *skb,
+			   const struct ambit_policy *policy, struct flow *flow,
+			   const struct attempt *attempt)
+{
+	__u64 mark = (__u64)policy->generation + 1;
+
+	if (policy->state != AMBIT_POLICY_NONE && flow->dropped != mark) {
+		flow->dropped = mark;
+		record_packet(skb, policy, attempt);
+		return REFUSE;
+	}
+	struct ambit_tally *tally =
+		tally_of(policy->state == AMBIT_POLICY_NONE ? 0 : policy->slot);
+	if (tally)
+		__sync_fetch_and_add(&tally->dropped_packets, 1);
+	return REFUSE;
+}
+
+/*
+ * TCP.  A socket that connected has its flow; one that listens or was accepted
+ * has none, or one of an earlier life (connect, disconnect, listen), and needs a
+ * listed port.
+ */
+static __always_inline int admits_tcp(const struct ambit_policy *policy,
+				      struct flow *flow, struct bpf_sock *sk,
+				      struct attempt *attempt)
+{
+	struct attempt socket = *attempt;
+
+	socket.remote = remote_of(sk);
+	socket.port = bpf_ntohs(sk->dst_port);
+	socket.local = local_of(sk);
+	resolve_any(&socket.remote, &socket.local);
+	if (sk->state != STATE_LISTEN && socket.port) {
+		enum flow_state state = flow_find(flow, policy, &socket);
+		if (state == FLOW_CURRENT)
+			return 1;
+		/* Recorded when it connected; do the new rules admit it? */
+		if (state == FLOW_STALE) {
+			if (decide(policy, &socket)) {
+				flow_admit(flow, policy, &socket);
+				return 1;
+			}
+			attempt->reason = socket.reason;
+			return 0;
+		}
+	}
+	return find_listen(policy, attempt, &attempt->remote) >= 0;
+}
+
+/* UDP, outgoing: a destination that this socket has not recorded yet is one that
+ * no sendmsg hook saw; it is judged and recorded here. */
+static __always_inline int admits_datagram(struct __sk_buff *skb,
+					   const struct ambit_policy *policy,
+					   struct flow *flow,
+					   struct bpf_sock *sk,
+					   struct attempt *attempt)
+{
+	enum flow_state state = flow_find(flow, policy, attempt);
+
+	if (state == FLOW_CURRENT)
+		return 1;
+	if (!decide_datagram(policy, attempt, sk))
+		return 0;
+	if (state == FLOW_UNKNOWN && !record_packet(skb, policy, attempt))
+		return 0;
+	flow_admit(flow, policy, attempt);
+	return 1;
+}
+
+static __always_inline void attempt_begin(struct __sk_buff *skb,
+					  const struct packet *packet,
+					  int outgoing, struct attempt *attempt)
+{
+	attempt->kind = AMBIT_ATTEMPT_PACKET;
+	attempt->protocol = packet->protocol;
+	attempt->cookie = bpf_get_socket_cookie(skb);
+	attempt->remote = outgoing ? packet->destination : packet->source;
+	attempt->port = outgoing ? packet->destination_port :
+				   packet->source_port;
+	attempt->local = outgoing ? packet->source : packet->destination;
+	attempt->local_port = outgoing ? packet->source_port :
+					 packet->destination_port;
+	denied(attempt, AMBIT_REASON_NOT_ADMITTED);
+}
+
+SEC("cgroup_skb/egress")
+int leaf_egress(struct __sk_buff *skb)
+{
+	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
+	struct bpf_sock *sk = skb->sk;
+	struct packet packet = {};
+	struct attempt attempt = {};
+
+	if (!sk)
+		return REFUSE;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return REFUSE;
+	struct flow *flow = flow_enter(sk, HOOK_EGRESS);
+	if (!flow)
+		return REFUSE;
+	int reason = read_packet(skb, &packet);
+	attempt_begin(skb, &packet, 1, &attempt);
+	attempt.family = (__u8)sk->family;
+	if (policy->state == AMBIT_POLICY_CUT) {
+		attempt.reason = AMBIT_REASON_CUT;
+		return drop(skb, policy, flow, &attempt);
+	}
+	if (reason || policy->state != AMBIT_POLICY_OPEN) {
+		attempt.reason = reason;
+		return drop(skb, policy, flow, &attempt);
+	}
+	int admitted = packet.protocol == IPPROTO_TCP ?
+			       admits_tcp(policy, flow, sk, &attempt) :
+			       admits_datagram(skb, policy, flow, sk, &attempt);
+	return admitted ? PASS : drop(skb, policy, flow, &attempt);
+}
+
+/* Incoming datagrams: from where this socket sent to, from where a rule leads,
+ * or on a listed port, whose peer is then noted. */
+static __always_inline int accepts_datagram(const struct ambit_policy *policy,
+					    struct flow *flow,
+					    struct bpf_sock *sk,
+					    struct attempt *attempt)
+{
+	if (flow_find(flow, policy, attempt) == FLOW_CURRENT ||
+	    decide(policy, attempt))
+		return 1;
+	if (find_listen(policy, attempt, &attempt->remote) < 0)
+		return 0;
+	struct peers *peers = bpf_sk_storage_get(&inbound, sk, 0,
+						 BPF_SK_STORAGE_GET_F_CREATE);
+	if (!peers)
+		return 0;
+	peers_note(peers, attempt);
+	return 1;
+}
+
+SEC("cgroup_skb/ingress")
+int leaf_ingress(struct __sk_buff *skb)
+{
+	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
+	struct bpf_sock *sk = skb->sk;
+	struct packet packet = {};
+	struct attempt attempt = {};
+
+	if (!sk)
+		return REFUSE;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return REFUSE;
+	struct flow *flow = flow_enter(sk, HOOK_INGRESS);
+	if (!flow)
+		return REFUSE;
+	if (policy->state == AMBIT_POLICY_OPEN && !read_packet(skb, &packet)) {
+		attempt_begin(skb, &packet, 0, &attempt);
+		if (packet.protocol == IPPROTO_TCP ?
+			    admits_tcp(policy, flow, sk, &attempt) :
+			    accepts_datagram(policy, flow, sk, &attempt))
+			return PASS;
+	}
+	/* The agent asked for nothing: counted, not recorded. */
+	struct ambit_tally *tally =
+		tally_of(policy->state == AMBIT_POLICY_NONE ? 0 : policy->slot);
+	if (tally)
+		__sync_fetch_and_add(&tally->dropped_packets, 1);
+	return REFUSE;
+}

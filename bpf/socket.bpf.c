@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * sock_create: only TCP and UDP over IPv4 and IPv6.  The packet wall knows no
+ *	other, and UDP-Lite, ping, SCTP or MPTCP sockets pass by some hooks.
+ * setsockopt: no option that sends packets elsewhere than their address says, or
+ *	that takes a socket out of the hooks' sight.  IPv6 segment routing is
+ *	open to everybody and shows the hooks a decoy.
+ * bind4, bind6: only listed ports; any port that the kernel picks is fine, since
+ *	the packet wall answers nobody on it.
+ *
+ * What is allowed here moves no byte and is not recorded, but for listed binds.
+ */
+#include "flow.bpf.h"
+
+#include <asm/socket.h>
+#include <linux/in6.h>
+#include <linux/tcp.h>
+
+#define LEVEL_SOCKET 1
+#define IPV6_UNICAST_IF_OPTION 76
+
+/* X(level, name, reason) */
+#define REFUSED_OPTIONS(X)                               \
+	X(IPPROTO_IP, IP_OPTIONS, ROUTING)               \
+	X(IPPROTO_IP, IP_TRANSPARENT, OPTION)            \
+	X(IPPROTO_IP, IP_UNICAST_IF, ROUTING)            \
+	X(IPPROTO_IPV6, IPV6_2292PKTOPTIONS, ROUTING)    \
+	X(IPPROTO_IPV6, IPV6_2292RTHDR, ROUTING)         \
+	X(IPPROTO_IPV6, IPV6_2292HOPOPTS, ROUTING)       \
+	X(IPPROTO_IPV6, IPV6_2292DSTOPTS, ROUTING)       \
+	X(IPPROTO_IPV6, IPV6_RTHDR, ROUTING)             \
+	X(IPPROTO_IPV6, IPV6_RTHDRDSTOPTS, ROUTING)      \
+	X(IPPROTO_IPV6, IPV6_HOPOPTS, ROUTING)           \
+	X(IPPROTO_IPV6, IPV6_DSTOPTS, ROUTING)           \
+	X(IPPROTO_IPV6, IPV6_TRANSPARENT, OPTION)        \
+	X(IPPROTO_IPV6, IPV6_UNICAST_IF_OPTION, ROUTING) \
+	X(IPPROTO_TCP, TCP_REPAIR, OPTION)               \
+	/* SMC moves the bytes to where no hook is. */   \
+	X(IPPROTO_TCP, TCP_ULP, OPTION)                  \
+	X(LEVEL_SOCKET, SO_BINDTODEVICE, ROUTING)        \
+	X(LEVEL_SOCKET, SO_BINDTOIFINDEX, ROUTING)       \
+	X(LEVEL_SOCKET, SO_MARK, ROUTING)
+
+SEC("cgroup/sock_create")
+int leaf_create(struct bpf_sock *ctx)
+{
+	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
+	struct attempt attempt = {
+		.kind = AMBIT_ATTEMPT_SOCKET,
+		.protocol = (__u8)ctx->protocol,
+		.family = (__u8)ctx->family,
+	};
+
+	if (!flow_enter(ctx, HOOK_CREATE))
+		return REFUSE;
+	/* Here the kernel has resolved protocol 0. */
+	int inet = ctx->family == FAMILY_INET || ctx->family == FAMILY_INET6;
+	int known = (ctx->type == TYPE_STREAM && ctx->protocol == IPPROTO_TCP) ||
+		    (ctx->type == TYPE_DGRAM && ctx->protocol == IPPROTO_UDP);
+	if (inet && known && policy->state != AMBIT_POLICY_NONE)
+		return PASS;
+	denied(&attempt, AMBIT_REASON_FAMILY);
+	attempt.cookie = bpf_get_socket_cookie(ctx);
+	record_attempt(policy, &attempt);
+	return REFUSE;
+}
+
+SEC("cgroup/setsockopt")
+int leaf_option(struct bpf_sockopt *ctx)
+{
+	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
+	struct bpf_sock *sk = ctx->sk;
+	__s32 level = ctx->level, name = ctx->optname;
+	struct attempt attempt = {
+		.kind = AMBIT_ATTEMPT_OPTION,
+		.option_level = (__u16)level,
+		.option_name = (__u16)name,
+	};
+
+	if (!sk || !flow_enter(sk, HOOK_OPTION))
+		return REFUSE;
+	attempt.family = (__u8)sk->family;
+	attempt.protocol = (__u8)sk->protocol;
+	/* The kernel is to read the value itself: a program sees one page, and
+	 * a longer value would fail. */
+	ctx->optlen = 0;
+	int refused = policy->state == AMBIT_POLICY_NONE;
+	denied(&attempt, AMBIT_REASON_NO_POLICY);
+#define REFUSED_OPTION(at, option, why)                   \
+	if (level == (at) && name == (option)) {          \
+		refused = 1;                              \
+		attempt.reason = AMBIT_REASON_##why;      \
+	}
+	REFUSED_OPTIONS(REFUSED_OPTION)
+#undef REFUSED_OPTION
+	if (!refused)
+		return PASS;
+	record_attempt(policy, &attempt);
+	return REFUSE;
+}
+
+static __always_inline int binds(struct bpf_sock_addr *ctx, int six)
+{
+	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
+	struct bpf_sock *sk = ctx->sk;
+
+	if (!sk || !flow_enter(sk, six ? HOOK_BIND6 : HOOK_BIND4))
+		return REFUSE;
+	struct attempt attempt = {
+		.kind = AMBIT_ATTEMPT_BIND,
+		.remote = asked_of(ctx, six),	/* kernel.h: the local address */
+		.cookie = bpf_get_socket_cookie(ctx),
+		.port = bpf_ntohs((__u16)ctx->user_port),
+		.local_port = bpf_ntohs((__u16)ctx->user_port),
+		.protocol = (__u8)ctx->protocol,
+		.family = (__u8)ctx->family,
+	};
+	int listen = find_listen(policy, &attempt, &attempt.remote);
+
+	attempt.local = attempt.remote;
+	if (policy->state == AMBIT_POLICY_CUT)
+		denied(&attempt, AMBIT_REASON_CUT);
+	else if (policy->state != AMBIT_POLICY_OPEN)
+		denied(&attempt, AMBIT_REASON_NO_POLICY);
+	else if (!attempt.port)
+		return PASS;
+	else if (listen < 0)
+		denied(&attempt, AMBIT_REASON_NOT_LISTED);
+	else
+		decided(&attempt, AMBIT_ALLOWED, AMBIT_REASON_RULE,
+			(__u16)listen);
+	return record_attempt(policy, &attempt) &&
+			       attempt.verdict == AMBIT_ALLOWED ? PASS : REFUSE;
+}
+
+SEC("cgroup/bind4")
+int leaf_bind4(struct bpf_sock_addr *ctx)
+{
+	return binds(ctx, 0);
+}
+
+SEC("cgroup/bind6")
+int leaf_bind6(struct bpf_sock_addr *ctx)
+{
+	return binds(ctx, 1);
+}

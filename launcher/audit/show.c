@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records for people: one line each, so that from a denial the missing entry of
+ * the profile can be written down.  Called by main.c and tail.c.
+ */
+#include "tool.h"
+
+#include <string.h>
+#include <time.h>
+
+const json_t *tool_member(const json_t *record, const char *path)
+{
+	while (record && *path) {
+		size_t length = strcspn(path, ".");
+		char key[64];
+		if (length >= sizeof(key))
+			return NULL;
+		memcpy(key, path, length);
+		key[length] = 0;
+		record = json_object_get(record, key);
+		path += length + (path[length] == '.');
+	}
+	return record;
+}
+
+const char *tool_text(const json_t *record, const char *path)
+{
+	const char *text = json_string_value(tool_member(record, path));
+
+	return text ? text : "";
+}
+
+uint64_t tool_number(const json_t *record, const char *path)
+{
+	json_int_t value = json_integer_value(tool_member(record, path));
+
+	return value < 0 ? 0 : (uint64_t)value;
+}
+
+static int is(const char *wanted, const char *text)
+{
+	return !strcmp(wanted, text);
+}
+
+int tool_wanted(const struct tool_show *show, const json_t *record)
+{
+	uint64_t sequence = tool_number(record, "metadata.sequence");
+
+	if (sequence < show->from || sequence > show->to)
+		return 0;
+	if (show->agent &&
+	    !is(show->agent, tool_text(record, "metadata.correlation_uid")) &&
+	    !is(show->agent, tool_text(record, "unmapped.agent")))
+		return 0;
+	if (show->profile &&
+	    !is(show->profile, tool_text(record, "unmapped.profile")))
+		return 0;
+	if (show->task && !is(show->task, tool_text(record, "unmapped.task")))
+		return 0;
+	return !show->denied || tool_number(record, "action_id") == 2;
+}
+
+/* An agent chooses parts of what is shown; a terminal must not obey it. */
+static void put_text(FILE *out, const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+		if (*at < 0x20 || *at == 0x7f)
+			putc('?', out);
+		else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+			putc('?', out), at++;
+		else
+			putc(*at, out);
+	}
+}
+
+static void put_time(FILE *out, uint64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm parts;
+	char text[32];
+
+	if (!gmtime_r(&seconds, &parts) ||
+	    !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts)) {
+		fprintf(out, "%llu ms", (unsigned long long)ms);
+		return;
+	}
+	fprintf(out, "%s.%03uZ", text, (unsigned)(ms % 1000));
+}
+
+static void put_target(FILE *out, const json_t *record)
+{
+	const char *name = tool_text(record, "dst_endpoint.name");
+	const char *host = tool_text(record, "dst_endpoint.hostname");
+	const char *ip = tool_text(record, "dst_endpoint.ip");
+	const char *protocol = tool_text(record, "connection_info.protocol_name");
+	uint64_t port = tool_number(record, "dst_endpoint.port");
+
+	putc(' ', out);
+	if (*name) {
+		put_text(out, name);
+		return;
+	}
+	if (*host) {
+		put_text(out, host);
+		putc('=', out);
+	}
+	fputs(strchr(ip, ':') ? "[" : "", out);
+	put_text(out, ip);
+	fputs(strchr(ip, ':') ? "]" : "", out);
+	fprintf(out, ":%llu", (unsigned long long)port);
+	if (*protocol) {
+		putc('/', out);
+		put_text(out, protocol);
+	}
+}
+
+/* The entry that would allow what was refused for want of one. */
+static void put_missing(FILE *out, const json_t *record)
+{
+	const char *reason = tool_text(record, "unmapped.reason");
+	const char *protocol = tool_text(record, "connection_info.protocol_name");
+	const char *name = tool_text(record, "dst_endpoint.name");
+	uint64_t port = tool_number(record, "dst_endpoint.port");
+
+	if (is(reason, "NOT_LISTED")) {
+		fprintf(out, "; no listen entry has port %llu",
+			(unsigned long long)port);
+		return;
+	}
+	if (!is(reason, "NO_RULE") && !is(reason, "RESERVED"))
+		return;
+	fputs("; egress would need - {to: ", out);
+	if (*name) {
+		fputs("\"unix:", out);
+		put_text(out, name);
+		fputs("\"}", out);
+		return;
+	}
+	putc('"', out);
+	put_text(out, tool_text(record, "dst_endpoint.ip"));
+	fprintf(out, "\", ports: [%llu]", (unsigned long long)port);
+	if (is(protocol, "udp"))
+		fputs(", protocol: udp", out);
+	putc('}', out);
+}
+
+static void put_connection(FILE *out, const json_t *record)
+{
+	const char *tool = tool_text(record, "unmapped.tool");
+	const char *rule = tool_text(record, "firewall_rule.uid");
+
+	fputs(tool_number(record, "action_id") == 2 ? "DENIED  " : "allowed ", out);
+	put_text(out, tool_text(record, "unmapped.attempt"));
+	put_target(out, record);
+	if (*tool) {
+		fputs(" tool ", out);
+		put_text(out, tool);
+	}
+	if (*rule) {
+		putc(' ', out);
+		put_text(out, rule);
+	}
+	fputs(" by ", out);
+	put_text(out, tool_text(record, "actor.process.name"));
+	fprintf(out, "[%llu]",
+		(unsigned long long)tool_number(record, "actor.process.pid"));
+	if (tool_number(record, "action_id") == 2) {
+		fputs(": ", out);
+		put_text(out, tool_text(record, "status_detail"));
+		put_missing(out, record);
+	}
+}
+
+static void put_other(FILE *out, const json_t *record)
+{
+	const char *detail = tool_text(record, "status_detail");
+	const json_t *pid = tool_member(record, "actor.process.pid");
+
+	put_text(out, tool_text(record, "message"));
+	if (*detail) {
+		fputs(": ", out);
+		put_text(out, detail);
+	}
+	if (json_is_integer(tool_member(record, "exit_code")))
+		fprintf(out, " (exit %lld)", (long long)json_integer_value(
+			tool_member(record, "exit_code")));
+	if (pid) {
+		fputs(" by uid ", out);
+		put_text(out, tool_text(record, "actor.user.uid"));
+		fprintf(out, " pid %llu",
+			(unsigned long long)json_integer_value(pid));
+	}
+}
+
+void tool_print(FILE *out, const json_t *record)
+{
+	const char *agent = tool_text(record, "unmapped.agent");
+
+	put_time(out, tool_number(record, "time"));
+	putc(' ', out);
+	if (!*agent)
+		agent = tool_text(record, "unmapped.stream");
+	put_text(out, *agent ? agent : "-");
+	putc(' ', out);
+	if (is(tool_text(record, "unmapped.record"), "connection"))
+		put_connection(out, record);
+	else
+		put_other(out, record);
+	putc('\n', out);
+}
+
+int tool_show_line(FILE *out, const struct tool_show *show, const char *line,
+		   size_t length)
+{
+	json_t *record = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+
+	if (!json_is_object(record)) {
+		json_decref(record);
+		return -EBADMSG;
+	}
+	int wanted = tool_wanted(show, record);
+	if (wanted && show->json) {
+		fwrite(line, 1, length, out);
+		putc('\n', out);
+	} else if (wanted) {
+		tool_print(out, record);
+	}
+	json_decref(record);
+	return wanted;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one value alone can't tell: paths against each other and against the
+ * system, variables that are ambit's own, secrets written down.  Called last by
+ * profile_parse; assumes that every value is a word of its kind.
+ */
+#include "parse.h"
+#include "words.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Places that no listed path may be, hold, or (deep) lie in. */
+static const struct place {
+	const char *path;
+	int deep;
+	const char *why;
+} places[] = {
+	{ "/proc", 1, "the kernel's view of all processes" },
+	{ "/sys", 1, "the kernel's settings" },
+	{ "/dev", 1, "devices" },
+	{ "/run/ambit", 1, "the node's sockets and the agents' private files" },
+	{ "/var/lib/ambit", 1, "the node's keys" },
+	{ "/var/log/ambit", 1, "the audit log" },
+	{ "/etc/ambit", 1, "the profiles" },
+	{ "/run", 0, "the sockets of every service of the host" },
+	{ "/var/run", 0, "the sockets of every service of the host" },
+	{ "/etc", 0, "the host's accounts and settings" },
+	{ "/usr", 0, "the system, which files.system gives read-only" },
+	{ "/tmp", 0, "the agent's private /tmp" },
+	{ "/home/agent", 0, "the agent's private home" },
+};
+
+static int check_place(const struct parse *parse, const char *list,
+		       unsigned index, const char *path)
+{
+	char where[64];
+
+	snprintf(where, sizeof(where), "files.%s[%u]", list, index);
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		const struct place *place = &places[i];
+		const char *how = NULL;
+		if (word_path_in(place->path, path))
+			how = strcmp(place->path, path) ? "covers" : "is";
+		else if (place->deep && word_path_in(path, place->path))
+			how = "lies in";
+		if (how)
+			return parse_wrong(parse, where, "%s: %s %s, %s: a "
+					   "directory of the agent's own work was "
+					   "expected", source_quote(path).text, how,
+					   place->path, place->why);
+	}
+	return 0;
+}
+
+/*
+ * Writable below readable is the one nesting with a meaning.  Readable below
+ * writable can't be held: who may write the upper directory moves the lower one
+ * away and puts another in its place.
+ */
+static int check_nesting(const struct parse *parse)
+{
+	const struct profile *profile = parse->profile;
+	const struct {
+		const char *key;
+		char **paths;
+		unsigned count;
+	} lists[] = {
+		{ "read", profile->files.read, profile->files.read_count },
+		{ "write", profile->files.write, profile->files.write_count },
+	};
+	char where[64];
+
+	for (unsigned a = 0; a < 2; a++)
+		for (unsigned i = 0; i < lists[a].count; i++)
+			for (unsigned b = 0; b < 2; b++)
+				for (unsigned j = 0; j < lists[b].count; j++) {
+					const char *inner = lists[a].paths[i];
+					const char *outer = lists[b].paths[j];
+					int same = !strcmp(inner, outer);
+					if ((a == b && i == j) ||
+					    !word_path_in(inner, outer) ||
+					    (a == 1 && b == 0 && !same))
+						continue;
+					snprintf(where, sizeof(where), "files.%s[%u]",
+						 lists[a].key, i);
+					return parse_wrong(
+						parse, where, "%s: lies in files.%s"
+						"[%u]: a path was expected that is "
+						"not given by another entry",
+						source_quote(inner).text,
+						lists[b].key, j);
+				}
+	return 0;
+}
+
+/* What is readable may be executed anyway; this list is for what the agent can
+ * change. */
+static int check_execute(const struct parse *parse)
+{
+	const struct profile *profile = parse->profile;
+	char where[64];
+
+	for (unsigned i = 0; i < profile->files.execute_count; i++) {
+		const char *path = profile->files.execute[i];
+		int found = !strcmp(path, "/tmp") || !strcmp(path, "/home/agent");
+		for (unsigned j = 0; j < profile->files.write_count; j++)
+			found |= word_path_in(path, profile->files.write[j]);
+		snprintf(where, sizeof(where), "files.execute[%u]", i);
+		if (!found)
+			return parse_wrong(parse, where, "%s: not in a path of "
+					   "files.write: one of those, or below "
+					   "one, /tmp or home was expected",
+					   source_quote(path).text);
+		for (unsigned j = 0; j < profile->files.read_count; j++)
+			for (unsigned k = 0; k < profile->files.write_count; k++)
+				if (word_path_in(profile->files.read[j], path) &&
+				    word_path_in(path, profile->files.write[k]))
+					return parse_wrong(parse, where, "%s: holds "
+							   "files.read[%u]",
+							   path, j);
+		for (unsigned j = 0; j < i; j++)
+			if (word_path_in(path, profile->files.execute[j]) ||
+			    word_path_in(profile->files.execute[j], path))
+				return parse_wrong(parse, where, "%s: and files."
+						   "execute[%u] lie in one another: "
+						   "one of them was expected",
+						   source_quote(path).text, j);
+	}
+	return 0;
+}
+
+static int check_files(const struct parse *parse)
+{
+	const struct profile *profile = parse->profile;
+	int result = 0;
+
+	for (unsigned i = 0; i < profile->files.read_count && !result; i++)
+		result = check_place(parse, "read", i, profile->files.read[i]);
+	for (unsigned i = 0; i < profile->files.write_count && !result; i++)
+		result = check_place(parse, "write", i, profile->files.write[i]);
+	if (!result)
+		result = check_nesting(parse);
+	if (!result)
+		result = check_execute(parse);
+	return result;
+}
+
+/* Why a variable can't be given; NULL if it can. */
+static const char *variable_wrong(const char *name)
+{
+	static const char *const own[] = {
+		"HOME", "USER", "LOGNAME", "SPIFFE_ENDPOINT_SOCKET",
+		"CREDENTIALS_DIRECTORY",
+	};
+
+	if (!*name || (*name >= '0' && *name <= '9') ||
+	    strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			 "0123456789_") != strlen(name) || strlen(name) > 128)
+		return "a name of letters, digits and _ was expected, no digit "
+		       "first";
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (!strcmp(name, own[i]))
+			return "ambit sets it: another name was expected";
+	if (!strncmp(name, "AMBIT_", 6))
+		return "ambit sets AMBIT_*: another name was expected";
+	return NULL;
+}
+
+/* How secrets begin that are often pasted: front, least length, whose. */
+static const struct {
+	const char *front;
+	size_t least;
+	const char *what;
+} secrets[] = {
+	{ "-----BEGIN ", 11, "a key" },
+	{ "AKIA", 20, "an AWS access key" },
+	{ "ASIA", 20, "an AWS access key" },
+	{ "AIza", 35, "a Google API key" },
+	{ "sk-", 20, "an API key" },
+	{ "sk_live_", 20, "an API key" },
+	{ "ghp_", 20, "a GitHub token" },
+	{ "gho_", 20, "a GitHub token" },
+	{ "ghs_", 20, "a GitHub token" },
+	{ "github_pat_", 20, "a GitHub token" },
+	{ "glpat-", 20, "a GitLab token" },
+	{ "xoxb-", 20, "a Slack token" },
+	{ "xoxp-", 20, "a Slack token" },
+	{ "hf_", 30, "a Hugging Face token" },
+	{ "npm_", 30, "an npm token" },
+	{ "eyJhbGciOi", 30, "a signed token" },
+};
+
+static int in_word(char letter)
+{
+	return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+	       (letter >= '0' && letter <= '9') || letter == '_' || letter == '-';
+}
+
+/* Whose secret stands in `text`; NULL if none is known. */
+static const char *secret_in(const char *text)
+{
+	for (const char *at = text; *at; at++) {
+		if (at != text && in_word(at[-1]))
+			continue;
+		size_t length = 0;
+		while (in_word(at[length]))
+			length++;
+		for (size_t i = 0; i < sizeof(secrets) / sizeof(*secrets); i++) {
+			size_t front = strlen(secrets[i].front);
+			if (!strncmp(at, secrets[i].front, front) &&
+			    (length >= secrets[i].least || secrets[i].least == front))
+				return secrets[i].what;
+		}
+	}
+	return NULL;
+}
+
+static int check_secret(const struct parse *parse, const struct source *node,
+			const char *what, const char *text)
+{
+	char why[128];
+	const char *secret = secret_in(text);
+
+	if (!secret)
+		return 0;
+	snprintf(why, sizeof(why), "looks like %s: a profile is no place for "
+		 "secrets, an entry in credentials was expected", secret);
+	return parse_wrong_at(parse, node, what, why);
+}
+
+static int check_environment(const struct parse *parse)
+{
+	const struct source *list = source_find(parse->root, "run.environment");
+	char what[96];
+
+	if (!list->key || strcmp(list->key, "environment"))
+		return 0;
+	for (const struct source *at = list->first; at; at = at->next) {
+		snprintf(what, sizeof(what), "run.environment.%s",
+			 source_quote(at->key).text);
+		const char *why = variable_wrong(at->key);
+		if (why)
+			return parse_wrong_at(parse, at, what, why);
+		int result = check_secret(parse, at, what, at->text);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static int check_pass_environment(const struct parse *parse)
+{
+	const struct profile *profile = parse->profile;
+	char where[64];
+
+	for (unsigned i = 0; i < profile->run.pass_environment_count; i++) {
+		const char *name = profile->run.pass_environment[i];
+		const char *why = variable_wrong(name);
+		for (unsigned j = 0; j < i && !why; j++)
+			if (!strcmp(name, profile->run.pass_environment[j]))
+				why = "given twice: another name was expected";
+		for (unsigned j = 0; j < profile->run.environment_count && !why; j++)
+			if (!strcmp(name, profile->run.environment[j].name))
+				why = "run.environment sets it: another name was "
+				      "expected";
+		snprintf(where, sizeof(where), "run.pass-environment[%u]", i);
+		if (why)
+			return parse_wrong(parse, where, "%s: %s",
+					   source_quote(name).text, why);
+	}
+	return 0;
+}
+
+static int check_command(const struct parse *parse)
+{
+	const struct profile *profile = parse->profile;
+	char where[64];
+
+	if (profile->run.command_count && !profile->run.command[0][0])
+		return parse_wrong(parse, "run.command[0]", "empty: a program was "
+				   "expected");
+	for (unsigned i = 0; i < profile->run.command_count; i++) {
+		snprintf(where, sizeof(where), "run.command[%u]", i);
+		int result = check_secret(parse, source_find(parse->root, where),
+					  where, profile->run.command[i]);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+int parse_bounds(struct parse *parse)
+{
+	int result = check_command(parse);
+
+	if (!result)
+		result = check_environment(parse);
+	if (!result)
+		result = check_pass_environment(parse);
+	if (!result)
+		result = check_files(parse);
+	return result;
+}
