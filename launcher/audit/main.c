@@ -48,7 +48,6 @@ static int run_tail(const struct paths *paths, const struct tool_show *show)
 struct output {
 	const struct tool_show *show;
 	uint64_t broken;
-	int raw;		/* export: the bytes, unparsed */
 };
 
 static int put_line(void *data, const char *line, size_t length, int overlaps)

@@ -253,6 +253,20 @@ static uint64_t stream_lost(const struct stream *stream)
 	return lost;
 }
 
+/* How many numbers from 1 to `last` were not seen. */
+static uint64_t stream_missing(const struct stream *stream, uint64_t last)
+{
+	uint64_t missing = last;
+
+	for (size_t i = 0; i < stream->range_count; i++) {
+		const struct range *range = &stream->ranges[i];
+		if (range->low <= last)
+			missing -= (range->high < last ? range->high : last) -
+				   range->low + 1;
+	}
+	return missing;
+}
+
 /* A log that was pruned has lost the beginning of the streams that ran then:
  * those count from their first number here. */
 static void end_stream(struct tool_verify *verify, const struct stream *stream)
@@ -278,13 +292,12 @@ static void end_stream(struct tool_verify *verify, const struct stream *stream)
 		return;
 	}
 	/* Still open: what the last numbers are short of may yet come. */
-	uint64_t missing = highest - stream->seen;
-	if (missing > lost + IN_FLIGHT || lost > missing + IN_FLIGHT ||
-	    (missing != lost && stream->range_count > 1 &&
-	     stream->ranges[stream->range_count - 2].high + IN_FLIGHT < highest &&
-	     missing > lost))
-		fault(verify, "%s: %llu kernel numbers are missing, %llu are told "
-		      "as lost", stream->name, NUMBER(missing), NUMBER(lost));
+	uint64_t settled = highest > IN_FLIGHT ? highest - IN_FLIGHT : 0;
+	uint64_t missing = stream_missing(stream, settled);
+	if (missing > lost || lost > highest - stream->seen + IN_FLIGHT)
+		fault(verify, "%s: %llu kernel numbers up to %llu are missing, "
+		      "%llu are told as lost", stream->name, NUMBER(missing),
+		      NUMBER(settled), NUMBER(lost));
 }
 
 uint64_t tool_verify_end(struct tool_verify *verify, enum tool_tail tail,

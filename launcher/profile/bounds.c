@@ -113,13 +113,6 @@ static int check_execute(const struct parse *parse)
 					   "files.write: one of those, or below "
 					   "one, /tmp or home was expected",
 					   source_quote(path).text);
-		for (unsigned j = 0; j < profile->files.read_count; j++)
-			for (unsigned k = 0; k < profile->files.write_count; k++)
-				if (word_path_in(profile->files.read[j], path) &&
-				    word_path_in(path, profile->files.write[k]))
-					return parse_wrong(parse, where, "%s: holds "
-							   "files.read[%u]",
-							   path, j);
 		for (unsigned j = 0; j < i; j++)
 			if (word_path_in(path, profile->files.execute[j]) ||
 			    word_path_in(profile->files.execute[j], path))
@@ -145,6 +138,27 @@ static int check_files(const struct parse *parse)
 	if (!result)
 		result = check_execute(parse);
 	return result;
+}
+
+/* The node's own sockets are nobody's endpoint. */
+static int check_endpoints(const struct parse *parse)
+{
+	const struct profile *profile = parse->profile;
+	char where[64];
+
+	for (unsigned i = 0; i < profile->egress_count; i++) {
+		if (profile->egress[i].kind != PROFILE_ENDPOINT_UNIX)
+			continue;
+		const char *path = profile->egress[i].to + 5;
+		snprintf(where, sizeof(where), "egress[%u].to", i);
+		for (size_t j = 0; j < sizeof(places) / sizeof(*places); j++)
+			if (places[j].deep && word_path_in(path, places[j].path))
+				return parse_wrong(parse, where, "%s: lies in %s, "
+						   "%s: another socket was expected",
+						   source_quote(path).text,
+						   places[j].path, places[j].why);
+	}
+	return 0;
 }
 
 /* Why a variable can't be given; NULL if it can. */
@@ -301,5 +315,7 @@ int parse_bounds(struct parse *parse)
 		result = check_pass_environment(parse);
 	if (!result)
 		result = check_files(parse);
+	if (!result)
+		result = check_endpoints(parse);
 	return result;
 }

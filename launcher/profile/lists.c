@@ -195,8 +195,10 @@ static int take_ports(struct parse *parse, const char *path,
 			  &endpoint->ports);
 	if (result < 0)
 		return result;
-	if (endpoint->kind == PROFILE_ENDPOINT_UNIX)
+	if (endpoint->kind == PROFILE_ENDPOINT_UNIX) {
+		endpoint->tls = PROFILE_TLS_OFF;
 		return unix_entry(parse, path, raw);
+	}
 	if (!raw->ports_count)
 		return parse_wrong(parse, path, "ports: missing: a list such as "
 				   "[443, 8000-8100] was expected");

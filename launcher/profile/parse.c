@@ -173,15 +173,6 @@ static int take_set(struct parse *parse, const char *path, const char *text,
 	return keep(parse, text, to);
 }
 
-/* Bounds of numbers, one row a key: the key's path tells which. */
-static const struct bound {
-	const char *path;
-	int (*read)(const char *text, uint64_t *ret_value);
-	uint64_t least, most;
-	int unlimited;		/* the word may be given */
-	const char *expected;
-} numbers[];
-
 static int read_count(const char *text, uint64_t *ret_value)
 {
 	return number_parse(text, strlen(text), UINT32_MAX, ret_value);
@@ -190,7 +181,14 @@ static int read_count(const char *text, uint64_t *ret_value)
 #define DAY UINT64_C(86400)
 #define KIB UINT64_C(1024)
 
-static const struct bound numbers[] = {
+/* Bounds of numbers, one row a key: the key's path tells which. */
+static const struct bound {
+	const char *path;
+	int (*read)(const char *text, uint64_t *ret_value);
+	uint64_t least, most;
+	int unlimited;		/* the word may be given */
+	const char *expected;
+} numbers[] = {
 	{ "run.lifetime", word_duration, 1, 365 * DAY, 1,
 	  "1s to 365d, as in 30s, 10m, 2h or 1d, or unlimited" },
 	{ "run.grace", word_duration, 0, 600, 0, "0s to 10m, as in 10s" },

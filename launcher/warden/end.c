@@ -5,7 +5,7 @@
 #include "agents.h"
 #include "base/own.h"
 #include "control.h"
-#include "launch.h"
+#include "files.h"
 #include "records.h"
 #include "services.h"
 #include "state.h"
@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#define LINGER_MS 5000	/* for what an agent that ended had sent but not yet
+			 * delivered */
 #define RETRY_MS 2	/* the kernel is still taking the processes down */
 
 static void set_cause(struct agent *agent, const char *cause)
@@ -135,19 +137,39 @@ static void again(struct warden *warden, void *data)
 	end_agent(data);
 }
 
+static void withdraw(struct warden *warden, void *data)
+{
+	struct error ignored = { 0 };
+
+	kernel_detach(warden->kernel, (uint64_t)(uintptr_t)data, &ignored);
+}
+
+/* A command that ended by itself may have closed a socket whose last bytes are
+ * still on their way; they stay bounded by its rules for a moment.  What was
+ * ended by somebody sends nothing more. */
+static void withdraw_policy(struct agent *agent)
+{
+	struct warden *warden = agent->warden;
+	void *cgroup = (void *)(uintptr_t)agent->cgroup_id;
+	int by_itself = !strcmp(agent->cause, "exited") ||
+			!strcmp(agent->cause, "signal");
+
+	if (!by_itself || timer_once(warden, LINGER_MS, withdraw, cgroup) < 0)
+		withdraw(warden, cgroup);
+}
+
 /* The cgroup with what hangs on it.  Returns -EAGAIN while processes are still
  * on their way out. */
 static int remove_cgroup(struct agent *agent)
 {
 	struct warden *warden = agent->warden;
-	struct error ignored = { 0 };
 
 	if (agent->cgroup < 0)
 		return 0;
 	cgroup_kill(agent->cgroup);
 	if (cgroup_populated(agent->cgroup) > 0)
 		return -EAGAIN;
-	kernel_detach(warden->kernel, agent->cgroup_id, &ignored);
+	withdraw_policy(agent);
 	if (cgroup_remove(&warden->cgroups, agent->id) == -EBUSY)
 		return -EAGAIN;
 	own_close(&agent->cgroup);
@@ -170,7 +192,7 @@ void end_agent(struct agent *agent)
 		return;
 	}
 	find_status(agent);
-	launch_discard_files(agent);
+	files_discard(agent);
 	agent->state = AGENT_ENDED;
 	agent->ended_ms = warden_now_ms();
 	agent->gone = agent->closing = 1;

@@ -30,22 +30,16 @@ struct launch {
 int launch_begin(struct warden *warden, const struct launch *launch,
 		 struct error *error);
 
-/* (Re)sends what issuer and porter must know to serve `agent`. */
-int launch_credentials(struct agent *agent);
+/* Goes on with a launch when one of its parts was answered. */
+void launch_advance(struct agent *agent);
 
-/* From the porter. */
-void launch_minted(struct warden *warden, const struct ambit_minted *minted);
-void launch_published(struct warden *warden,
-		      const struct ambit_published *published);
+/* Refuses a launch that has begun: recorded, taken down, then answered with
+ * `status`. */
+void launch_refuse(struct agent *agent, int status, const struct error *error);
+void launch_refuse_text(struct agent *agent, int code, const char *text);
 
 /* A service died: launches that need it are refused. */
 void launch_service_lost(struct warden *warden, enum service_kind kind);
-
-/* The directory of the agent's private files, and its state, are gone. */
-void launch_discard_files(struct agent *agent);
-
-/* Watches a process that an earlier warden started. */
-int launch_adopt(struct agent *agent);
 
 /* Records a refusal that never became an agent. */
 void launch_record_refusal(struct warden *warden, const struct launch *launch,

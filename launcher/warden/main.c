@@ -12,7 +12,7 @@
 #include "config.h"
 #include "control.h"
 #include "end.h"
-#include "launch.h"
+#include "gate.h"
 #include "layers.h"
 #include "node.h"
 #include "profiles.h"
@@ -103,7 +103,7 @@ static void resume_agents(struct warden *warden)
 	AGENTS_EACH(warden, agent) {
 		struct ambit_event event;
 		if (!cgroup_has(agent->cgroup, agent->pid) ||
-		    launch_adopt(agent) < 0) {
+		    gate_adopt(agent) < 0) {
 			end_agent(agent);
 			continue;
 		}

@@ -5,7 +5,7 @@
 #include "agents.h"
 #include "base/own.h"
 #include "base/walls.h"
-#include "launch.h"
+#include "files.h"
 #include "root.h"
 #include "state.h"
 
@@ -54,11 +54,10 @@ static int is_mounted(const char *path, long magic)
 {
 	struct statfs system;
 	struct stat here, above;
-	char parent[PATH_MAX];
+	OWN_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	snprintf(parent, sizeof(parent), "%s/..", path);
-	return statfs(path, &system) == 0 && system.f_type == magic &&
-	       stat(path, &here) == 0 && stat(parent, &above) == 0 &&
+	return fd >= 0 && fstatfs(fd, &system) == 0 && system.f_type == magic &&
+	       fstat(fd, &here) == 0 && fstatat(fd, "..", &above, 0) == 0 &&
 	       here.st_dev != above.st_dev;
 }
 
@@ -268,7 +267,7 @@ static void sweep_one(struct warden *warden, const char *id)
 		own_close(&left.cgroup);
 		cgroup_remove(&warden->cgroups, id);
 	}
-	launch_discard_files(&left);
+	files_discard(&left);
 }
 
 static int sweep_directory(struct warden *warden, int fd, struct error *error)

@@ -124,7 +124,7 @@ static int get(struct warden *warden, const char *file, const char *text,
 			*ret_compiled = known;
 			return 0;
 		}
-	struct compiled *compiled;
+	struct compiled *compiled = NULL;
 	int failed = compile(warden, file, text, length, &compiled, error);
 	if (failed)
 		return failed;
@@ -156,7 +156,7 @@ int profiles_get(struct warden *warden, const char *which,
 		 struct compiled **ret_compiled, struct error *error)
 {
 	OWN_MEMORY char *text = NULL;
-	struct compiled *compiled;
+	struct compiled *compiled = NULL;
 	char path[PATH_MAX];
 	size_t length = 0;
 

@@ -4,6 +4,7 @@
 
 #include "agents.h"
 #include "base/own.h"
+#include "credentials.h"
 #include "end.h"
 #include "launch.h"
 #include "records.h"
@@ -217,7 +218,7 @@ static void greet(struct warden *warden, enum service_kind kind)
 	AGENTS_EACH(warden, agent)
 		if (agent->state == AGENT_RUNNING ||
 		    agent->state == AGENT_RETIRING)
-			launch_credentials(agent);
+			credentials_serve(agent);
 }
 
 static enum service_kind kind_of(struct warden *warden,
@@ -285,9 +286,9 @@ static void dispatch(struct warden *warden, enum service_kind kind,
 			set_health(warden, body->health.error);
 	} else if (kind == SERVICE_PORTER) {
 		if (message->type == AMBIT_MESSAGE_MINTED)
-			launch_minted(warden, &body->minted);
+			credentials_take_minted(warden, &body->minted);
 		else if (message->type == AMBIT_MESSAGE_PUBLISHED)
-			launch_published(warden, &body->published);
+			credentials_take_published(warden, &body->published);
 	}
 }
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may have what signed: the instances that the warden admitted, and the
+ * fixed rules that hold whatever the warden or the porter says.  Pure; the
+ * clocks are arguments.
+ */
+#ifndef ISSUER_ADMISSION_H
+#define ISSUER_ADMISSION_H
+
+#include "base/error.h"
+
+#include <ambit/message.h>
+#include <ambit/node.h>
+
+#define ADMISSION_BURST 16	/* signatures an instance may ask for at once … */
+#define ADMISSION_REFILL_MS 1000	/* … and one more after so long */
+#define ADMISSION_TTL_LEAST 2	/* seconds */
+
+enum admission_kind { ADMISSION_X509, ADMISSION_JWT, ADMISSION_KINDS };
+
+struct admission_credential {
+	enum admission_kind kind;
+	uint32_t ttl;
+	const char *audience;
+};
+
+/* One instance; its texts lie behind the struct. */
+struct admission {
+	struct admission *next;	/* of the same bucket */
+	uint64_t instance;
+	uint64_t deadline;	/* seconds since the epoch */
+	uint64_t refilled_ms;
+	uint32_t tokens;
+	int refused;		/* errno that answers every SIGN, or 0 */
+	uint32_t count;
+	const char *id, *spiffe_id, *task;
+	struct admission_credential credentials[AMBIT_CREDENTIALS];
+	char texts[];
+};
+
+struct admissions {
+	struct admission *buckets[AMBIT_SLOTS];
+	uint32_t count;
+};
+
+/* When a credential is valid, and of which kind. */
+struct admission_grant {
+	const struct admission *admission;
+	const struct admission_credential *credential;
+	uint64_t not_before, not_after;
+};
+
+struct admission_clock {
+	uint64_t seconds;	/* since the epoch */
+	uint64_t steady_ms;	/* never set back */
+};
+
+/* Registers what ADMIT says.  An instance that breaks a rule is registered as
+ * refused, so that its SIGN has a clear answer: then the return is 0 and
+ * `refusal` is filled.  -EBADMSG, -EEXIST: the warden is broken. */
+int admissions_add(struct admissions *table, const struct ambit_admit *admit,
+		   const char *domain, uint64_t steady_ms,
+		   struct error *refusal);
+
+void admissions_remove(struct admissions *table, uint64_t instance);
+void admissions_clear(struct admissions *table);
+
+/* Judges one SIGN and counts it.  `latest` is when the CA ends.  Returns 0 or
+ * -EACCES (not admitted), -EAGAIN (too many), -EKEYEXPIRED (deadline passed),
+ * or what the instance was refused for. */
+int admissions_permit(struct admissions *table, const struct ambit_sign *sign,
+		      const struct admission_clock *clock, uint64_t latest,
+		      struct admission_grant *ret_grant);
+
+#endif

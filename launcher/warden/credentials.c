@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An agent's credentials: see credentials.h. */
+#include "credentials.h"
+
+#include "agents.h"
+#include "base/own.h"
+#include "launch.h"
+#include "records.h"
+#include "services.h"
+
+#include <ambit/exit.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+/* The end of what is issued is the earliest of lifetime and review day. */
+static uint64_t credentials_deadline(const struct agent *agent)
+{
+	const struct profile_date *by = &agent->compiled->profile->review.by;
+	struct tm day = { .tm_year = by->year - 1900, .tm_mon = by->month - 1,
+			  .tm_mday = by->day + 1 };
+	uint64_t deadline = (uint64_t)timegm(&day);
+
+	if (agent->deadline_ms && agent->deadline_ms / 1000 < deadline)
+		deadline = agent->deadline_ms / 1000;
+	return deadline;
+}
+
+int credentials_serve(struct agent *agent)
+{
+	const struct profile *profile = agent->compiled->profile;
+	struct warden *warden = agent->warden;
+	struct ambit_admit admit = {
+		.instance = agent->instance,
+		.deadline = credentials_deadline(agent),
+		.credential_count = profile->credential_count,
+	};
+	struct ambit_serve serve = {
+		.instance = agent->instance,
+		.credential_count = profile->credential_count,
+	};
+	char path[64];
+
+	if (!profile->credential_count)
+		return 0;
+	snprintf(admit.id, sizeof(admit.id), "%s", agent->id);
+	snprintf(admit.spiffe_id, sizeof(admit.spiffe_id), "%s",
+		 agent->spiffe_id);
+	snprintf(admit.task, sizeof(admit.task), "%s", agent->task);
+	for (unsigned i = 0; i < profile->credential_count; i++) {
+		const struct profile_credential *from = &profile->credentials[i];
+		struct ambit_credential *to = &admit.credentials[i];
+		snprintf(to->name, sizeof(to->name), "%s", from->name);
+		snprintf(to->type, sizeof(to->type), "%s",
+			 from->type == PROFILE_X509_SVID ? "x509-svid" :
+							   "jwt-svid");
+		snprintf(to->audience, sizeof(to->audience), "%s",
+			 from->audience);
+		to->ttl = from->ttl;
+		serve.credentials[i] = *to;
+	}
+	snprintf(path, sizeof(path), "%s/credentials", agent->id);
+	OWN_FD directory = openat(warden->instances, path,
+				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+	int failed = services_send(warden, SERVICE_ISSUER, AMBIT_MESSAGE_ADMIT,
+				   &admit, NULL);
+	if (!failed)
+		failed = services_send(warden, SERVICE_PORTER,
+				       AMBIT_MESSAGE_SERVE, &serve, &directory);
+	return failed;
+}
+
+int credentials_record(struct agent *agent, unsigned index, int renewed,
+			     void (*done)(struct warden *, void *, int),
+			     void *data)
+{
+	const struct profile_credential *wanted =
+		&agent->compiled->profile->credentials[index];
+	const struct agent_credential *got = &agent->credentials[index];
+	struct ambit_event event;
+
+	records_fill(&event, renewed ? AMBIT_EVENT_CREDENTIAL_RENEWED :
+				       AMBIT_EVENT_CREDENTIAL_ISSUED,
+		     agent, NULL);
+	snprintf(event.credential, sizeof(event.credential), "%s", wanted->name);
+	snprintf(event.credential_type, sizeof(event.credential_type), "%s",
+		 wanted->type == PROFILE_X509_SVID ? "x509-svid" : "jwt-svid");
+	snprintf(event.credential_id, sizeof(event.credential_id), "%s", got->id);
+	snprintf(event.audience, sizeof(event.audience), "%s", wanted->audience);
+	event.not_before = got->not_before;
+	event.not_after = got->not_after;
+	return records_send(agent->warden, &event, done, data);
+}
+
+int credentials_minted(const struct agent *agent)
+{
+	for (unsigned i = 0; i < agent->compiled->profile->credential_count; i++)
+		if (!agent->credentials[i].minted)
+			return 0;
+	return 1;
+}
+
+int credentials_publish(struct agent *agent, unsigned index)
+{
+	struct ambit_publish message = { agent->instance, index, 0 };
+
+	return services_send(agent->warden, SERVICE_PORTER,
+			     AMBIT_MESSAGE_PUBLISH, &message, NULL);
+}
+
+static void renewal_durable(struct warden *warden, void *data, int error)
+{
+	struct ambit_publish *message = data;
+
+	/* Not recorded: the old credential stands until it ends. */
+	if (!error)
+		services_send(warden, SERVICE_PORTER, AMBIT_MESSAGE_PUBLISH,
+			      message, NULL);
+	free(message);
+}
+
+void credentials_take_minted(struct warden *warden, const struct ambit_minted *minted)
+{
+	struct agent *agent = agents_by_instance(warden, minted->instance);
+
+	if (!agent || agent->gone || agent->failure.code ||
+	    minted->credential >= agent->compiled->profile->credential_count)
+		return;
+	struct agent_credential *credential =
+		&agent->credentials[minted->credential];
+	if (minted->error) {
+		struct error error = { 0 };
+		if (agent->state != AGENT_STARTING)
+			return;
+		error_errno(&error, minted->error, "credentials: %s",
+			    agent->compiled->profile
+				    ->credentials[minted->credential].name);
+		launch_refuse(agent, AMBIT_EXIT_REFUSED, &error);
+		return;
+	}
+	memcpy(credential->id, minted->id, sizeof(credential->id));
+	credential->not_before = minted->not_before;
+	credential->not_after = minted->not_after;
+	credential->minted = 1;
+	if (agent->state == AGENT_STARTING) {
+		launch_advance(agent);
+		return;
+	}
+	struct ambit_publish *message = malloc(sizeof(*message));
+	if (!message)
+		return;
+	*message = (struct ambit_publish){ agent->instance, minted->credential,
+					   0 };
+	if (credentials_record(agent, minted->credential, 1, renewal_durable,
+			      message) < 0)
+		free(message);
+}
+
+void credentials_take_published(struct warden *warden,
+		      const struct ambit_published *published)
+{
+	struct agent *agent = agents_by_instance(warden, published->instance);
+
+	if (!agent || agent->state != AGENT_STARTING ||
+	    published->credential >= agent->compiled->profile->credential_count)
+		return;
+	if (published->error) {
+		struct error error = { 0 };
+		error_errno(&error, published->error, "credentials: %s",
+			    agent->compiled->profile
+				    ->credentials[published->credential].name);
+		launch_refuse(agent, AMBIT_EXIT_REFUSED, &error);
+		return;
+	}
+	agent->credentials[published->credential].published = 1;
+	launch_advance(agent);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An agent's credentials as the warden sees them: who may have what, when it was
+ * minted, recorded and put in place.  The bytes never come here. */
+#ifndef WARDEN_CREDENTIALS_H
+#define WARDEN_CREDENTIALS_H
+
+#include "warden.h"
+
+/* (Re)sends what issuer and porter must know to serve `agent`. */
+int credentials_serve(struct agent *agent);
+
+/* 1 when all of the profile's credentials are minted. */
+int credentials_minted(const struct agent *agent);
+
+/* The record of credential `index`; `done` as in records_send. */
+int credentials_record(struct agent *agent, unsigned index, int renewed,
+		       void (*done)(struct warden *, void *, int), void *data);
+
+/* Tells the porter to put credential `index` in place. */
+int credentials_publish(struct agent *agent, unsigned index);
+
+/* From the porter. */
+void credentials_take_minted(struct warden *warden,
+			     const struct ambit_minted *minted);
+void credentials_take_published(struct warden *warden,
+				const struct ambit_published *published);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An agent's private files: see files.h. */
+#include "files.h"
+
+#include "base/own.h"
+#include "state.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int write_at(int directory, const char *name, const char *text)
+{
+	OWN_FD fd = openat(directory, name,
+			   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	size_t length = strlen(text);
+	return write(fd, text, length) == (ssize_t)length ? 0 : -EIO;
+}
+
+/* passwd, group, hosts, and the directory that the porter delivers into: owned
+ * by the porter, group the agent's, so that nobody else can read it. */
+int files_make(const struct agent *agent, struct error *error)
+{
+	const struct warden *warden = agent->warden;
+	char passwd[256], group[128];
+	uint32_t porter = warden->config.uid_first + AMBIT_UID_PORTER;
+
+	if (mkdirat(warden->instances, agent->id, 0755) < 0)
+		return error_errno(error, errno, "private files");
+	OWN_FD directory = openat(warden->instances, agent->id,
+				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return error_errno(error, errno, "private files");
+	snprintf(passwd, sizeof(passwd),
+		 "root:x:0:0:root:/:/usr/sbin/nologin\n"
+		 "agent:x:%u:%u:agent:/home/agent:/bin/sh\n"
+		 "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+		 agent->uid, agent->uid);
+	snprintf(group, sizeof(group),
+		 "root:x:0:\nagent:x:%u:\nnogroup:x:65534:\n", agent->uid);
+	int failed = write_at(directory, "passwd", passwd);
+	if (!failed)
+		failed = write_at(directory, "group", group);
+	if (!failed)
+		failed = write_at(directory, "hosts",
+				  "127.0.0.1 localhost\n::1 localhost\n");
+	if (!failed && (mkdirat(directory, "credentials", 0700) < 0 ||
+			fchownat(directory, "credentials", porter, agent->uid,
+				 0) < 0 ||
+			fchmodat(directory, "credentials", 02750, 0) < 0))
+		failed = -errno;
+	return failed ? error_errno(error, -failed, "private files") : 0;
+}
+
+/* Removes everything in `fd`, which is the node's own and one level deep. */
+static void empty_directory(int fd)
+{
+	OWN_DIR *directory = fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+	const struct dirent *entry;
+
+	while (directory && (entry = readdir(directory)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			unlinkat(fd, entry->d_name, 0);
+}
+
+static void remove_tree(int directory, const char *name)
+{
+	static const char *const inner[] = { "credentials", "." };
+	OWN_FD own = openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; own >= 0 && i < 2; i++) {
+		OWN_FD fd = openat(own, inner[i],
+				   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0)
+			empty_directory(fd);
+		if (i == 0)
+			unlinkat(own, inner[i], AT_REMOVEDIR);
+	}
+	unlinkat(directory, name, AT_REMOVEDIR);
+}
+
+void files_discard(struct agent *agent)
+{
+	remove_tree(agent->warden->instances, agent->id);
+	state_remove(agent);
+}

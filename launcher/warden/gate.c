@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ambit-init says: see gate.h. */
+#include "gate.h"
+
+#include "base/own.h"
+#include "control.h"
+#include "end.h"
+#include "launch.h"
+#include "timer.h"
+
+#include <ambit/exit.h>
+#include <ambit/start.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static const char *const step_words[AMBIT_STEP_COUNT] = {
+#define STEP_WORD(name, word) [AMBIT_STEP_##name] = word,
+	AMBIT_STEPS(STEP_WORD)
+#undef STEP_WORD
+};
+
+static void lifetime_over(struct warden *warden, void *data)
+{
+	(void)warden;
+	end_kill(data, "lifetime");
+}
+
+static void running(struct agent *agent)
+{
+	struct warden *warden = agent->warden;
+
+	timer_forget(warden, agent);
+	agent->state = AGENT_RUNNING;
+	uint64_t now = warden_now_ms();
+	if (agent->deadline_ms)
+		timer_once(warden, agent->deadline_ms > now ?
+					   agent->deadline_ms - now : 0,
+			   lifetime_over, agent);
+	control_launched(agent);
+}
+
+static void failed_step(struct agent *agent, const struct ambit_gate *gate)
+{
+	struct error error = { 0 };
+	int status = AMBIT_EXIT_REFUSED;
+
+	if (gate->step == AMBIT_STEP_COMMAND || gate->step == AMBIT_STEP_EXEC) {
+		status = gate->value == ENOENT ? AMBIT_EXIT_NOT_FOUND :
+						 AMBIT_EXIT_NOT_EXECUTABLE;
+		if (gate->value == ENOENT && gate->step == AMBIT_STEP_COMMAND)
+			error_set(&error, ENOENT, "%.200s: command not found",
+				  agent->command[0]);
+		else
+			error_errno(&error, gate->value, "%.200s",
+				    agent->command[0]);
+	} else {
+		error_errno(&error, gate->value, "confinement: %s",
+			    gate->step < AMBIT_STEP_COUNT ?
+				    step_words[gate->step] : "unknown step");
+	}
+	launch_refuse(agent, status, &error);
+}
+
+static void take_gate(struct agent *agent, const struct ambit_gate *gate, int fd)
+{
+	switch (gate->kind) {
+	case AMBIT_GATE_READY:
+		own_close(&agent->terminal);
+		agent->terminal = fd;
+		agent->gate_ready = 1;
+		launch_advance(agent);
+		return;
+	case AMBIT_GATE_RUNNING:
+		running(agent);
+		break;
+	case AMBIT_GATE_FAILED:
+		failed_step(agent, gate);
+		break;
+	case AMBIT_GATE_EXITED:
+		end_status(agent, gate->value);
+		break;
+	}
+	own_close(&fd);
+}
+
+/* Returns 1 for a message, 0 when there is none, -1 when there will be none. */
+static int read_gate(struct agent *agent)
+{
+	struct ambit_gate gate;
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = { &gate, sizeof(gate) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+
+	ssize_t got = recvmsg(agent->gate.fd, &message,
+			      MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (got != sizeof(gate))
+		return -1;
+	int fd = -1;
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+	if (rights && rights->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
+	take_gate(agent, &gate, fd);
+	return 1;
+}
+
+static void gate_ready(struct source *source, uint32_t events)
+{
+	struct agent *agent = source->owner;
+
+	(void)events;
+	/* When it closes, the process has ended: that is the pidfd's to tell. */
+	if (read_gate(agent) < 0)
+		loop_remove(&agent->warden->loop, source);
+}
+
+static void process_ended(struct source *source, uint32_t events)
+{
+	struct agent *agent = source->owner;
+	int status;
+
+	(void)events;
+	/* The gate may hold the last word still. */
+	while (agent->gate.fd >= 0 && read_gate(agent) == 1)
+		continue;
+	/* An adopted agent is somebody else's child. */
+	waitpid(agent->pid, &status, WNOHANG);
+	end_agent(agent);
+}
+
+int gate_watch(struct agent *agent, struct error *error)
+{
+	struct loop *loop = &agent->warden->loop;
+
+	agent->gate.ready = gate_ready;
+	agent->pidfd.ready = process_ended;
+	int failed = agent->gate.fd >= 0 ? loop_add(loop, &agent->gate, EPOLLIN) :
+					   0;
+	if (!failed)
+		failed = loop_add(loop, &agent->pidfd, EPOLLIN);
+	return failed ? error_errno(error, -failed, "node") : 0;
+}
+
+int gate_adopt(struct agent *agent)
+{
+	struct error error = { 0 };
+	uint64_t now = warden_now_ms();
+
+	agent->pidfd.fd = (int)syscall(SYS_pidfd_open, agent->pid, 0);
+	if (agent->pidfd.fd < 0)
+		return -errno;
+	int failed = gate_watch(agent, &error);
+	if (!failed && agent->deadline_ms)
+		timer_once(agent->warden, agent->deadline_ms > now ?
+						  agent->deadline_ms - now : 0,
+			   lifetime_over, agent);
+	return failed;
+}

