@@ -48,13 +48,18 @@ PROGRAMS := $(BIN)/ambit $(LIBEXEC)/ambitd $(LIBEXEC)/ambit-init $(LIBEXEC)/ambi
 	$(LIBEXEC)/ambit-issuer $(LIBEXEC)/ambit-porter \
 	$(LIBEXEC)/ambit-audit $(LIBEXEC)/ambit-profile
 
+# One line a step; V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
 .PHONY: all demo check deps install bench lint clean
 .DELETE_ON_ERROR:
 all: $(PROGRAMS)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(OUR_CFLAGS) $(CFLAGS) $(PIE) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(OUR_CFLAGS) $(CFLAGS) $(PIE) -MMD -MP -c -o $@ $<
 
 # Pure modules are held to conversions too.
 $(B)/obj/launcher/profile/%.o $(B)/obj/launcher/audit/%.o: WARNINGS += -Wconversion
@@ -62,24 +67,27 @@ $(B)/obj/launcher/profile/%.o $(B)/obj/launcher/audit/%.o: WARNINGS += -Wconvers
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 $(BASE): $(call objects,base)
 $(PROFILE): $(filter-out %/main.o,$(call objects,profile))
 $(AUDIT): $(filter-out %/main.o,$(call objects,audit))
 
 define link
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(1)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(1)
 endef
 
 # The client is static: no loader, no relocation, so that it starts at once.
 $(BIN)/ambit: $(call objects,ambit) $(BASE)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -static -o $@ $^ -ljansson
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -static -o $@ $^ -ljansson
 # So is process 1 of an agent, which is executed once per launch.
 $(LIBEXEC)/ambit-init: $(call objects,init)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -static -o $@ $^
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -static -o $@ $^
 $(LIBEXEC)/ambitd: $(call objects,warden) $(PROFILE) $(BASE)
 	$(call link,-lcyaml -lseccomp -lcap -lbpf -ljansson -lcrypto)
 $(LIBEXEC)/ambit-recorder: $(call objects,recorder) $(AUDIT) $(BASE)
@@ -101,19 +109,20 @@ MULTIARCH := $(shell $(CC) -print-multiarch)
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) include/ambit/kernel.h
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -I/usr/include/$(MULTIARCH) -c -o $@ $<
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -I/usr/include/$(MULTIARCH) -c -o $@ $<
 $(B)/bpf/ambit.o: $(BPF_OBJECTS)
-	$(BPFTOOL) gen object $@ $^
+	$(Q)$(BPFTOOL) gen object $@ $^
 $(B)/gen/ambit.skel.h: $(B)/bpf/ambit.o
 	@mkdir -p $(@D)
-	$(BPFTOOL) gen skeleton $< name ambit > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name ambit > $@
 $(B)/obj/launcher/warden/%.o: | $(B)/gen/ambit.skel.h
 $(B)/obj/launcher/warden/kernel.o: $(B)/gen/ambit.skel.h
 
 # The interface file, as a C string, for GetInterfaceDescription.
 $(B)/gen/interface.inc: launcher/ambit/io.ambit.Node.varlink
 	@mkdir -p $(@D)
-	sed -e 's/["\\]/\\&/g' -e 's/.*/"&\\n"/' $< > $@
+	$(Q)sed -e 's/["\\]/\\&/g' -e 's/.*/"&\\n"/' $< > $@
 $(B)/obj/launcher/warden/calls.o: $(B)/gen/interface.inc
 
 # ---- tests ----------------------------------------------------------------

@@ -12,17 +12,20 @@ PURE := $(filter-out %/main.c,$(call sources,profile) $(call sources,audit)) $(c
 # Units are linked with everything pure, compiled once more with sanitizers.
 $(B)/san/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 $(B)/tests/unit/%.t: $(B)/san/tests/unit/%.o $(B)/san/tests/tap/tap.o $(patsubst %.c,$(B)/san/%.o,$(PURE))
 	@mkdir -p $(@D)
-	$(CC) -fsanitize=address,undefined -o $@ $^ -lcyaml -lseccomp -lcap -ljansson -lcrypto
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ -lcyaml -lseccomp -lcap -ljansson -lcrypto
 
 # Small C programs that tests run: tests/*/NAME.probe.c → build/tests/bin/NAME
 TEST_BINS := $(foreach source,$(wildcard tests/*/*.probe.c),$(B)/tests/bin/$(notdir $(source:.probe.c=)))
 define probe_rule
 $(B)/tests/bin/$(notdir $(1:.probe.c=)): $(1)
 	@mkdir -p $$(@D)
-	$(CC) -std=c17 -D_GNU_SOURCE -Iinclude -O1 -g -Wall -Wextra $(WERROR) -o $$@ $$< -lpthread
+	$$(call say,CC,$(1))
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -Iinclude -O1 -g -Wall -Wextra $(WERROR) -o $$@ $$< -lpthread
 endef
 $(foreach source,$(wildcard tests/*/*.probe.c),$(eval $(call probe_rule,$(source))))
 

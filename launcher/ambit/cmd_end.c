@@ -92,7 +92,7 @@ static int end(const struct command *command, struct target *target,
 				     "only one of them at a time" :
 				     "which agents?");
 	json_t *agents = agents_json(target);
-	json_t *call = json_pack("{s:o*, s:s?, s:s}", "agents", agents,
+	json_t *call = json_pack("{s:o*, s:s*, s:s}", "agents", agents,
 				 "profile", target->profile, "reason",
 				 target->reason);
 	if (!agents || !call ||

@@ -4,7 +4,6 @@
  * session.  What the agent may have of the caller (environment, descriptors) is
  * the profile's and the node's decision, not made here.
  */
-#include "../base/own.h"
 #include "command.h"
 #include "node.h"
 #include "options.h"
@@ -13,9 +12,12 @@
 #include "terminal.h"
 
 #include <ambit/node.h>
-#include <fcntl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 struct run {
 	const char *profile, *task, *name;
@@ -72,12 +74,24 @@ static void environment_json(const struct run *run, json_t *ret_array)
 	}
 }
 
-/* A text that may be absent; *ret_wrong is set if it can't be carried. */
-static json_t *text_json(const char *text, int *ret_wrong)
+/* Texts that may be absent; absent means left out. */
+static int texts_json(const struct run *run, const char *profile,
+		      json_t *ret_object)
 {
-	json_t *value = text ? json_string(text) : json_null();
-	*ret_wrong |= !value;
-	return value ? value : json_null();
+	const struct {
+		const char *name, *text;
+	} texts[] = { { "profile", profile },
+		      { "task", run->task },
+		      { "name", run->name } };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].text &&
+		    json_object_set_new(ret_object, texts[i].name,
+					json_string(texts[i].text)))
+			return say_refusal(AMBIT_EXIT_REFUSED, "run", NULL,
+					   "--%s is not UTF-8: %s",
+					   texts[i].name, texts[i].text);
+	return 0;
 }
 
 static int parameters(const struct run *run, json_t **ret_parameters)
@@ -85,7 +99,7 @@ static int parameters(const struct run *run, json_t **ret_parameters)
 	char path[PATH_MAX];
 	const char *profile = run->profile;
 	struct winsize size = { 0 };
-	int wrong = 0, status = 0;
+	int status = 0;
 
 	if (strchr(profile, '/')) {
 		status = profile_path(profile, path);
@@ -98,49 +112,66 @@ static int parameters(const struct run *run, json_t **ret_parameters)
 	if (terminal >= 0 && ioctl(terminal, TIOCGWINSZ, &size))
 		size = (struct winsize){ 0 };
 	json_t *command = json_array(), *environment = json_array();
-	status = command_json(run, command);
+	json_t *all = json_pack("{s:o, s:o, s:b, s:i, s:i}", "command", command,
+				"environment", environment, "detach",
+				run->session.detach, "rows", size.ws_row,
+				"columns", size.ws_col);
+	if (!all)
+		return say_refusal(AMBIT_EXIT_REFUSED, "run", NULL,
+				   "out of memory");
+	status = texts_json(run, profile, all);
 	if (!status)
-		environment_json(run, environment);
-	json_t *all = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:i}",
-		"profile", text_json(profile, &wrong), "command", command,
-		"environment", environment, "task", text_json(run->task, &wrong),
-		"name", text_json(run->name, &wrong), "detach",
-		run->session.detach, "rows", size.ws_row, "columns", size.ws_col);
-	if (!status && wrong)
-		status = say_refusal(AMBIT_EXIT_REFUSED, "run", NULL,
-				     "--profile, --task and --name must be UTF-8");
-	if (!status && !all)
-		status = say_refusal(AMBIT_EXIT_REFUSED, "run", NULL,
-				     "out of memory");
+		status = command_json(run, command);
 	if (status) {
 		json_decref(all);
 		return status;
 	}
+	environment_json(run, environment);
 	*ret_parameters = all;
 	return 0;
 }
 
-/* The three descriptors of the call.  A terminal is not left to an agent whose
- * caller goes away: with --detach it is replaced. */
-static int send_run(struct client *client, const struct run *run,
-		    json_t *parameters_, struct error *error)
+/* Takes over `parameters`. */
+static int send_run(struct client *client, const struct streams *streams,
+		    json_t *call_parameters, struct error *error)
 {
-	OWN_FD null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int fds[3];
-
 	json_t *call = json_pack("{s:s, s:o, s:b}", "method",
 				 AMBIT_INTERFACE ".Run", "parameters",
-				 parameters_, "more", 1);
+				 call_parameters, "more", 1);
 	if (!call)
 		return error_errno(error, ENOMEM, "call");
-	if (null < 0) {
-		json_decref(call);
-		return error_errno(error, errno, "/dev/null");
+	return client_send_fds(client, call, streams->given, 3, error);
+}
+
+static int launch(const struct run *run, json_t *call_parameters)
+{
+	struct client client = CLIENT_CLOSED;
+	struct error error = { 0 };
+	static struct streams streams;
+
+	int status = node_reach(&client, "run", AMBIT_EXIT_REFUSED, 1);
+	if (status) {
+		json_decref(call_parameters);
+		return status;
 	}
-	for (int fd = 0; fd < 3; fd++)
-		fds[fd] = run->session.detach && isatty(fd) ? null : fd;
-	return client_send_fds(client, call, fds, 3, error);
+	int result = streams_open(&streams, run->session.detach, &error);
+	if (result) {
+		json_decref(call_parameters);
+		client_close(&client);
+		return say_refusal(AMBIT_EXIT_REFUSED, "run", NULL, "%s",
+				   error.text);
+	}
+	result = send_run(&client, &streams, call_parameters, &error);
+	streams_sent(&streams);
+	/* A node that refuses the caller may close before it reads the call:
+	 * its answer is there all the same. */
+	if (result && result != -EPIPE) {
+		client_close(&client);
+		streams_finish(&streams, 0);
+		return say_refusal(AMBIT_EXIT_REFUSED, "run", NULL, "%s",
+				   error.text);
+	}
+	return session_run(&client, &streams, &run->session);
 }
 
 int cmd_run(const struct command *command, int argc, char **argv)
@@ -173,22 +204,5 @@ int cmd_run(const struct command *command, int argc, char **argv)
 
 	json_t *call = NULL;
 	status = parameters(&run, &call);
-	if (status)
-		return status;
-	struct client client = CLIENT_CLOSED;
-	status = node_reach(&client, "run", AMBIT_EXIT_REFUSED, 1);
-	if (status) {
-		json_decref(call);
-		return status;
-	}
-	struct error error = { 0 };
-	int result = send_run(&client, &run, call, &error);
-	/* A node that refuses the caller may close before it reads the call:
-	 * its answer is there all the same. */
-	if (result && result != -EPIPE) {
-		client_close(&client);
-		return say_refusal(AMBIT_EXIT_REFUSED, "run", NULL, "%s",
-				   error.text);
-	}
-	return session_run(&client, &run.session);
+	return status ? status : launch(&run, call);
 }

@@ -24,6 +24,7 @@
 struct session {
 	const struct session_options *options;
 	struct client *client;
+	struct streams *streams;
 	struct terminal terminal;
 	int signals;
 	char agent[AMBIT_ID_SIZE];	/* "" until it was launched */
@@ -217,8 +218,9 @@ static void take_signals(struct session *session)
 }
 
 /* Everything but faults is blocked and read as data: no handler, and no signal
- * whose default would leave the caller's terminal raw. */
-static int signals_open(sigset_t *ret_before)
+ * whose default would leave the caller's terminal raw.  It stays so until the
+ * process exits: a signal that comes late must not replace the agent's status. */
+static int signals_open(void)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL,
 				      SIGFPE,  SIGABRT, SIGTRAP, SIGSYS };
@@ -227,14 +229,42 @@ static int signals_open(sigset_t *ret_before)
 	sigfillset(&set);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		sigdelset(&set, faults[i]);
-	if (sigprocmask(SIG_BLOCK, &set, ret_before))
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* ---- the end -------------------------------------------------------------- */
 
-/* The agent's status, and a word where the status alone leaves a question. */
+/* Why an agent ended, in words; an empty row is not worth one. */
+static const struct {
+	const char *cause, *said;
+} causes[] = {
+	{ "exited", "" },
+	{ "lifetime", "its lifetime ended" },
+	{ "killed", "it was killed" },
+	{ "retired", "it was retired" },
+	{ "node stopped", "the node was stopped" },
+};
+
+static void say_cause(const char *name, const char *cause, int signal)
+{
+	const char *said = cause;
+
+	if (strcmp(cause, "signal") == 0) {
+		/* As shells have it: who pressed Ctrl-C knows. */
+		if (signal != SIGINT && signal != SIGPIPE)
+			say_note(name, "signal %d ended it", signal);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+		if (strcmp(causes[i].cause, cause) == 0)
+			said = causes[i].said;
+	if (*said)
+		say_note(name, "%s", said);
+}
+
+/* Returns the agent's status. */
 static int report_end(const struct session *session)
 {
 	const json_t *agent = session->end;
@@ -250,54 +280,56 @@ static int report_end(const struct session *session)
 				   "the node does not say how the agent ended");
 	if (session->options->json)
 		say_agent(stderr, "ended", session->end);
-	else if (!session->options->quiet && cause && *cause && value &&
-		 (signal || value == AMBIT_EXIT_LIFETIME) && signal != SIGINT &&
-		 signal != SIGPIPE)
-		say_note(name ? name : session->agent, "%s", cause);
+	else if (!session->options->quiet && cause)
+		say_cause(name ? name : session->agent, cause, (int)signal);
 	return (int)value;
 }
 
 static void loop(struct session *session)
 {
 	while (!session->over) {
-		struct pollfd fds[2 + TERMINAL_FDS] = {
+		struct pollfd fds[2 + TERMINAL_FDS + STREAMS_FDS] = {
 			{ .fd = session->client->fd, .events = POLLIN },
 			{ .fd = session->signals, .events = POLLIN },
 		};
-		int waits = terminal_prepare(&session->terminal, fds + 2);
+		struct pollfd *terminal = fds + 2;
+		struct pollfd *stream = terminal + TERMINAL_FDS;
+		int waits = terminal_prepare(&session->terminal, terminal);
+		streams_prepare(session->streams, stream);
 		if (session->reconnect_until)
 			waits = RECONNECT_EVERY_MS;
-		if (poll(fds, 2 + TERMINAL_FDS, waits) < 0)
+		if (poll(fds, 2 + TERMINAL_FDS + STREAMS_FDS, waits) < 0)
 			continue;
+		/* First, as long as the descriptors are those polled for. */
+		streams_relay(session->streams, stream);
+		terminal_relay(&session->terminal, terminal);
 		if (fds[1].revents)
 			take_signals(session);
 		if (session->reconnect_until)
 			reconnect(session);
 		else if (fds[0].revents)
 			take_replies(session);
-		terminal_relay(&session->terminal, fds + 2);
 	}
 }
 
-int session_run(struct client *client, const struct session_options *options)
+int session_run(struct client *client, struct streams *streams,
+		const struct session_options *options)
 {
 	struct session session = { .options = options, .client = client,
-				   .terminal = TERMINAL_NONE };
-	sigset_t before;
+				   .streams = streams, .terminal = TERMINAL_NONE };
 
-	session.signals = signals_open(&before);
-	if (session.signals < 0) {
-		client_close(client);
-		return say_refusal(AMBIT_EXIT_FAILED, "run", NULL, "signals: %s",
-				   strerror(errno));
-	}
+	session.signals = signals_open();
+	if (session.signals < 0)
+		finish(&session, say_refusal(AMBIT_EXIT_REFUSED, "run", NULL,
+					     "signals: %s", strerror(errno)));
 	loop(&session);
-	terminal_finish(&session.terminal);
+	/* Without its end there are no last words to wait for. */
+	terminal_finish(&session.terminal, session.end != NULL);
+	streams_finish(streams, session.end != NULL);
 	client_close(client);
 	own_close(&session.signals);
 	if (session.end)
 		session.status = report_end(&session);
 	json_decref(session.end);
-	sigprocmask(SIG_SETMASK, &before, NULL);
 	return session.status;
 }

@@ -4,6 +4,7 @@
 #define AMBIT_SESSION_H
 
 #include "client.h"
+#include "streams.h"
 
 struct session_options {
 	int detach;	/* end at the first reply */
@@ -11,7 +12,9 @@ struct session_options {
 	int quiet;
 };
 
-/* `client` has sent Run and is closed here.  Returns the exit status. */
-int session_run(struct client *client, const struct session_options *options);
+/* `client` has sent Run with the descriptors of `stdio`; both are closed here.
+ * Returns the exit status. */
+int session_run(struct client *client, struct streams *streams,
+		const struct session_options *options);
 
 #endif

@@ -96,121 +96,80 @@ void terminal_resize(const struct terminal *terminal)
 		ioctl(terminal->master, TIOCSWINSZ, &size);
 }
 
-static int is_empty(const struct terminal_flow *flow)
-{
-	return flow->start == flow->end;
-}
-
 int terminal_prepare(const struct terminal *terminal,
 		     struct pollfd ret_fds[TERMINAL_FDS])
 {
 	short master = 0;
 	int reads = terminal->in >= 0 && terminal->foreground &&
-		    terminal->master >= 0 && is_empty(&terminal->to_agent);
+		    terminal->master >= 0 && flow_is_empty(&terminal->to_agent);
 
-	if (is_empty(&terminal->to_caller) && !terminal->quiet)
+	if (flow_is_empty(&terminal->to_caller) && !terminal->quiet)
 		master |= POLLIN;
-	if (!is_empty(&terminal->to_agent) && !terminal->quiet)
+	if (!flow_is_empty(&terminal->to_agent) && !terminal->quiet)
 		master |= POLLOUT;
 	/* A descriptor that nothing is wanted from is left out: poll reports
 	 * POLLHUP unasked, again and again. */
 	ret_fds[0] = (struct pollfd){ reads ? terminal->in : -1, POLLIN, 0 };
 	ret_fds[1] = (struct pollfd){ master ? terminal->master : -1, master, 0 };
 	ret_fds[2] = (struct pollfd){
-		is_empty(&terminal->to_caller) ? -1 : terminal->out, POLLOUT, 0 };
+		flow_is_empty(&terminal->to_caller) ? -1 : terminal->out, POLLOUT, 0 };
 	return terminal->quiet && terminal->master >= 0 ? QUIET_MS : -1;
-}
-
-/* Returns bytes moved, 0 at the end, or a negative errno. */
-static ssize_t fill(int fd, struct terminal_flow *flow)
-{
-	ssize_t n = read(fd, flow->bytes, sizeof(flow->bytes));
-	if (n < 0)
-		return -errno;
-	flow->start = 0;
-	flow->end = (size_t)n;
-	return n;
-}
-
-static ssize_t empty(int fd, struct terminal_flow *flow)
-{
-	ssize_t n = write(fd, flow->bytes + flow->start, flow->end - flow->start);
-	if (n < 0)
-		return -errno;
-	flow->start += (size_t)n;
-	return n;
-}
-
-static int later(ssize_t result)
-{
-	return result == -EAGAIN || result == -EINTR;
 }
 
 /* The caller's terminal is gone (hung up): so is the agent's. */
 static void hang_up(struct terminal *terminal)
 {
 	own_close(&terminal->master);
-	terminal->to_agent.start = terminal->to_agent.end = 0;
-	terminal->to_caller.start = terminal->to_caller.end = 0;
+	flow_drop(&terminal->to_agent);
+	flow_drop(&terminal->to_caller);
 }
 
-static int read_caller(struct terminal *terminal)
+static void read_caller(struct terminal *terminal)
 {
-	ssize_t n = fill(terminal->in, &terminal->to_agent);
-	if (n > 0)
-		return 1;
-	if (later(n))
-		return 0;
+	ssize_t n = flow_fill(&terminal->to_agent, terminal->in, 0);
+	if (n > 0 || flow_later(n))
+		return;
 	/* The shell took the foreground away; SIGCONT gives it back. */
 	pid_t group = tcgetpgrp(terminal->in);
 	if (n == -EIO && group >= 0 && group != getpgrp())
 		terminal_restore(terminal);
 	else
 		hang_up(terminal);
-	return 0;
 }
 
-static int read_agent(struct terminal *terminal)
+void terminal_relay(struct terminal *terminal,
+		    const struct pollfd fds[TERMINAL_FDS])
 {
-	ssize_t n = fill(terminal->master, &terminal->to_caller);
-	if (!later(n))
-		terminal->quiet = n <= 0;
-	return n > 0;
-}
-
-int terminal_relay(struct terminal *terminal,
-		   const struct pollfd fds[TERMINAL_FDS])
-{
-	int moved = 0;
-
-	if (fds[0].revents && is_empty(&terminal->to_agent))
-		moved |= read_caller(terminal);
-	if (terminal->master >= 0 && is_empty(&terminal->to_caller) &&
-	    (terminal->quiet || fds[1].revents))
-		moved |= read_agent(terminal);
-	if (terminal->master >= 0 && !is_empty(&terminal->to_agent))
-		moved |= empty(terminal->master, &terminal->to_agent) > 0;
-	if (!is_empty(&terminal->to_caller)) {
-		ssize_t n = empty(terminal->out, &terminal->to_caller);
-		if (n < 0 && !later(n))
-			hang_up(terminal);
-		moved |= n > 0;
+	if (fds[0].revents && flow_is_empty(&terminal->to_agent))
+		read_caller(terminal);
+	if (terminal->master >= 0 && flow_is_empty(&terminal->to_caller) &&
+	    (terminal->quiet || fds[1].revents)) {
+		ssize_t n = flow_fill(&terminal->to_caller, terminal->master, 0);
+		if (!flow_later(n))
+			terminal->quiet = n <= 0;
 	}
-	return moved;
+	/* What the agent's side does not take stays: it is full, or closed. */
+	if (terminal->master >= 0 && !flow_is_empty(&terminal->to_agent))
+		flow_empty(&terminal->to_agent, terminal->master, 0);
+	if (!flow_is_empty(&terminal->to_caller)) {
+		ssize_t n = flow_empty(&terminal->to_caller, terminal->out, 0);
+		if (n < 0 && !flow_later(n))
+			hang_up(terminal);
+	}
 }
 
-void terminal_finish(struct terminal *terminal)
+void terminal_finish(struct terminal *terminal, int drain)
 {
 	/* Nobody reads the agent's input any more. */
 	terminal->foreground = 0;
-	terminal->to_agent.start = terminal->to_agent.end = 0;
+	flow_drop(&terminal->to_agent);
 	/* The kernel hands out everything that was written before it reports
 	 * the hang-up (n_tty_read flushes first). */
-	while (terminal->master >= 0 &&
-	       !(terminal->quiet && is_empty(&terminal->to_caller))) {
+	while (drain && terminal->master >= 0 &&
+	       !(terminal->quiet && flow_is_empty(&terminal->to_caller))) {
 		struct pollfd fds[TERMINAL_FDS];
 		terminal_prepare(terminal, fds);
-		int waits = is_empty(&terminal->to_caller) ? DRAIN_MS : -1;
+		int waits = flow_is_empty(&terminal->to_caller) ? DRAIN_MS : -1;
 		int count = poll(fds, TERMINAL_FDS, waits);
 		if (count == 0)
 			break;

@@ -7,19 +7,12 @@
 #define AMBIT_TERMINAL_H
 
 #include "../base/error.h"
+#include "flow.h"
 
 #include <poll.h>
-#include <stddef.h>
 #include <termios.h>
 
 #define TERMINAL_FDS 3
-
-/* Bytes on their way in one direction: filled only when empty, so that the slow
- * side holds back the fast one. */
-struct terminal_flow {
-	size_t start, end;
-	char bytes[16384];
-};
 
 struct terminal {
 	int master;	/* of the agent's terminal; -1: it has none any more */
@@ -29,7 +22,7 @@ struct terminal {
 	int foreground;	/* in may be read */
 	int raw;	/* `before` has to be put back */
 	struct termios before;
-	struct terminal_flow to_agent, to_caller;
+	struct flow to_agent, to_caller;
 };
 
 #define TERMINAL_NONE { .master = -1, .in = -1, .out = -1 }
@@ -51,11 +44,12 @@ void terminal_resize(const struct terminal *terminal);
 /* What to poll for.  Returns how long poll may wait, -1 for ever. */
 int terminal_prepare(const struct terminal *terminal,
 		     struct pollfd ret_fds[TERMINAL_FDS]);
-/* Moves what can be moved.  Returns 1 if anything was. */
-int terminal_relay(struct terminal *terminal,
-		   const struct pollfd fds[TERMINAL_FDS]);
+/* Moves what can be moved. */
+void terminal_relay(struct terminal *terminal,
+		    const struct pollfd fds[TERMINAL_FDS]);
 
-/* After the agent's end: its last output, then the caller's modes back. */
-void terminal_finish(struct terminal *terminal);
+/* The caller's modes back and everything closed; with `drain`, after the agent's
+ * end, its last output comes first. */
+void terminal_finish(struct terminal *terminal, int drain);
 
 #endif

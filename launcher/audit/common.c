@@ -42,165 +42,174 @@ static const char *const dispositions[] = {
 	[17] = "Logged", [24] = "Access Revoked", [26] = "Unauthorized",
 };
 
-void common_head(struct json *json, const struct common_shape *shape,
+void common_head(struct writer *writer, const struct common_shape *shape,
 		 uint64_t time_ms)
 {
 	const struct class_row *row = class_row(shape->class);
 
-	json_number(json, "time", time_ms);
-	json_number(json, "class_uid", row->uid);
-	json_word(json, "class_name", row->name);
-	json_number(json, "category_uid", row->category);
-	json_word(json, "category_name", row->category_name);
-	json_number(json, "activity_id", shape->activity);
-	json_word(json, "activity_name", shape->activity_name);
-	json_number(json, "type_uid", row->uid * 100U + shape->activity);
-	json_number(json, "severity_id", shape->severity);
-	json_word(json, "severity", severities[shape->severity]);
-	json_number(json, "action_id", shape->action);
-	json_word(json, "action", actions[shape->action]);
-	json_number(json, "disposition_id", shape->disposition);
-	json_word(json, "disposition", dispositions[shape->disposition]);
-	json_number(json, "status_id", shape->status);
-	json_word(json, "status", statuses[shape->status]);
+	writer_number(writer, "time", time_ms);
+	writer_number(writer, "class_uid", row->uid);
+	writer_word(writer, "class_name", row->name);
+	writer_number(writer, "category_uid", row->category);
+	writer_word(writer, "category_name", row->category_name);
+	writer_number(writer, "activity_id", shape->activity);
+	writer_word(writer, "activity_name", shape->activity_name);
+	writer_number(writer, "type_uid", row->uid * 100U + shape->activity);
+	writer_number(writer, "severity_id", shape->severity);
+	writer_word(writer, "severity", severities[shape->severity]);
+	writer_number(writer, "action_id", shape->action);
+	writer_word(writer, "action", actions[shape->action]);
+	writer_number(writer, "disposition_id", shape->disposition);
+	writer_word(writer, "disposition", dispositions[shape->disposition]);
+	writer_number(writer, "status_id", shape->status);
+	writer_word(writer, "status", statuses[shape->status]);
 }
 
-void common_stream(struct json *json, const struct ambit_open *agent,
+void common_stream(struct writer *writer, const struct ambit_open *agent,
 		   uint64_t instance)
 {
 	if (agent) {
-		json_part_text(json, "stream", SIZED(agent->id), BUDGET_NAME);
+		writer_part_text(writer, "stream", SIZED(agent->id), BUDGET_NAME);
 		return;
 	}
-	json_part_word(json, "instance-");
-	json_part_number(json, instance);
+	writer_part_word(writer, "instance-");
+	writer_part_number(writer, instance);
 }
 
 /* A kernel record read twice, because the recorder died between writing it and
  * saying so, has the same uid both times. */
-static void put_uid(struct json *json, const struct audit_node *node,
+static void put_uid(struct writer *writer, const struct audit_node *node,
 		    const struct audit_stamp *stamp,
 		    const struct ambit_open *agent,
 		    const struct ambit_record *record)
 {
 	if (!record) {
-		json_text(json, "uid", SIZED(stamp->uid), BUDGET_NAME);
+		writer_text(writer, "uid", SIZED(stamp->uid), BUDGET_NAME);
 		return;
 	}
-	json_string_open(json, "uid");
-	json_part_text(json, "uid", SIZED(node->boot_id), BUDGET_NAME);
-	json_part_word(json, "/");
-	common_stream(json, agent, record->instance);
-	json_part_word(json, "/");
-	json_part_number(json, record->kseq);
-	json_string_close(json);
+	writer_string_open(writer, "uid");
+	writer_part_text(writer, "uid", SIZED(node->boot_id), BUDGET_NAME);
+	writer_part_word(writer, "/");
+	common_stream(writer, agent, record->instance);
+	writer_part_word(writer, "/");
+	writer_part_number(writer, record->kseq);
+	/* The node's own instances have fixed numbers and count from 1 again
+	 * when they are bounded anew. */
+	if (!agent) {
+		writer_part_word(writer, "/");
+		writer_part_number(writer, record->ktime_ns);
+	}
+	writer_string_close(writer);
 }
 
-void common_metadata(struct json *json, const struct audit_node *node,
+void common_metadata(struct writer *writer, const struct audit_node *node,
 		     const struct audit_stamp *stamp,
 		     const struct ambit_open *agent,
 		     const struct ambit_record *record)
 {
-	json_open(json, "metadata");
-	json_word(json, "version", OCSF_VERSION);
-	json_open(json, "product");
-	json_word(json, "name", "ambit");
-	json_word(json, "vendor_name", "ambit");
-	json_word(json, "version", AMBIT_VERSION);
-	json_close(json);
-	json_open_array(json, "profiles");
-	json_word(json, NULL, "host");
-	json_word(json, NULL, "security_control");
-	json_close_array(json);
-	put_uid(json, node, stamp, agent, record);
-	json_number(json, "sequence", stamp->sequence);
-	json_number(json, "logged_time", stamp->logged_ms);
+	writer_open(writer, "metadata");
+	writer_word(writer, "version", OCSF_VERSION);
+	writer_open(writer, "product");
+	writer_word(writer, "name", "ambit");
+	writer_word(writer, "vendor_name", "ambit");
+	writer_word(writer, "version", AMBIT_VERSION);
+	writer_close(writer);
+	writer_open_array(writer, "profiles");
+	writer_word(writer, NULL, "host");
+	writer_word(writer, NULL, "security_control");
+	writer_close_array(writer);
+	put_uid(writer, node, stamp, agent, record);
+	writer_number(writer, "sequence", stamp->sequence);
+	writer_number(writer, "logged_time", stamp->logged_ms);
 	if (agent)
-		json_text(json, "correlation_uid", SIZED(agent->id), BUDGET_NAME);
-	json_close(json);
+		writer_text(writer, "correlation_uid", SIZED(agent->id), BUDGET_NAME);
+	writer_close(writer);
 
-	json_open(json, "device");
-	json_number(json, "type_id", 0);
-	json_text(json, "hostname", SIZED(node->hostname), BUDGET_NAME);
-	json_text(json, "uid", SIZED(node->machine_id), BUDGET_NAME);
-	json_close(json);
+	writer_open(writer, "device");
+	writer_number(writer, "type_id", 0);
+	writer_text(writer, "hostname", SIZED(node->hostname), BUDGET_NAME);
+	writer_text(writer, "uid", SIZED(node->machine_id), BUDGET_NAME);
+	writer_close(writer);
 }
 
-void common_agent_actor(struct json *json, const struct ambit_open *agent,
+void common_agent_actor(struct writer *writer, const struct ambit_open *agent,
 			const struct ambit_record *record)
 {
 	/* OCSF wants at least one member in an actor. */
 	if (!agent && !record)
 		return;
-	json_open(json, "actor");
+	writer_open(writer, "actor");
 	if (agent) {
-		json_open(json, "user");
-		json_text(json, "uid", SIZED(agent->spiffe_id), BUDGET_TEXT);
-		json_text(json, "name", SIZED(agent->name), BUDGET_NAME);
-		json_number(json, "type_id", 4);
-		json_word(json, "type", "Service");
-		json_close(json);
+		writer_open(writer, "user");
+		writer_text(writer, "uid", SIZED(agent->spiffe_id), BUDGET_TEXT);
+		writer_text(writer, "name", SIZED(agent->name), BUDGET_NAME);
+		writer_number(writer, "type_id", 4);
+		writer_word(writer, "type", "Service");
+		writer_close(writer);
 	}
 	if (record) {
-		json_open(json, "process");
-		json_number(json, "pid", record->pid);
-		json_text(json, "name", SIZED(record->comm), BUDGET_COMM);
-		json_open(json, "user");
-		json_string_open(json, "uid");
-		json_part_number(json, record->uid);
-		json_string_close(json);
-		json_close(json);
-		json_close(json);
+		writer_open(writer, "process");
+		writer_number(writer, "pid", record->pid);
+		writer_text(writer, "name", SIZED(record->comm), BUDGET_COMM);
+		writer_open(writer, "user");
+		writer_string_open(writer, "uid");
+		writer_part_number(writer, record->uid);
+		writer_string_close(writer);
+		writer_close(writer);
+		writer_close(writer);
 	}
-	json_close(json);
+	writer_close(writer);
 }
 
-void common_policy(struct json *json, const char *profile, const char *sha256)
+void common_policy(struct writer *writer, const char *profile, const char *sha256)
 {
 	if (!profile[0])
 		return;
-	json_open(json, "policy");
-	json_text(json, "uid", profile, AMBIT_NAME_SIZE, BUDGET_NAME);
-	json_text(json, "name", profile, AMBIT_NAME_SIZE, BUDGET_NAME);
-	json_text(json, "version", sha256, AMBIT_HASH_SIZE, BUDGET_NAME);
-	json_close(json);
+	writer_open(writer, "policy");
+	writer_text(writer, "uid", profile, AMBIT_NAME_SIZE, BUDGET_NAME);
+	writer_text(writer, "name", profile, AMBIT_NAME_SIZE, BUDGET_NAME);
+	writer_text(writer, "version", sha256, AMBIT_HASH_SIZE, BUDGET_NAME);
+	writer_close(writer);
 }
 
-void common_open_unmapped(struct json *json, const char *record_word,
+void common_open_unmapped(struct writer *writer, const char *record_word,
 			  const struct audit_node *node,
 			  const struct ambit_open *agent, uint64_t instance,
 			  const struct ambit_record *record)
 {
-	json_open(json, "unmapped");
-	json_word(json, "record", record_word);
-	json_text(json, "boot_id", SIZED(node->boot_id), BUDGET_NAME);
-	json_number(json, "instance", instance);
+	writer_open(writer, "unmapped");
+	writer_word(writer, "record", record_word);
+	writer_text(writer, "boot_id", SIZED(node->boot_id), BUDGET_NAME);
+	/* 64 bits drawn at random: more than a JSON number holds. */
+	writer_string_open(writer, "instance");
+	writer_part_number(writer, instance);
+	writer_string_close(writer);
 	if (record) {
-		json_number(json, "kseq", record->kseq);
-		json_number(json, "ktime_ns", record->ktime_ns);
+		writer_number(writer, "kseq", record->kseq);
+		writer_number(writer, "ktime_ns", record->ktime_ns);
 	}
-	if (!agent && !instance)
+	if (!agent && !instance && !record)
 		return;
-	json_string_open(json, "stream");
-	common_stream(json, agent, instance);
-	json_string_close(json);
+	writer_string_open(writer, "stream");
+	common_stream(writer, agent, instance);
+	writer_string_close(writer);
 	if (agent) {
-		json_text(json, "agent", SIZED(agent->name), BUDGET_NAME);
-		json_text(json, "profile", SIZED(agent->profile), BUDGET_NAME);
-		json_text(json, "profile_sha256", SIZED(agent->profile_sha256),
+		writer_text(writer, "agent", SIZED(agent->name), BUDGET_NAME);
+		writer_text(writer, "profile", SIZED(agent->profile), BUDGET_NAME);
+		writer_text(writer, "profile_sha256", SIZED(agent->profile_sha256),
 			  BUDGET_NAME);
-		json_text(json, "task", SIZED(agent->task), BUDGET_TASK);
+		writer_text(writer, "task", SIZED(agent->task), BUDGET_TASK);
 	}
 	if (record || agent)
-		json_number(json, "cgroup_id", record ? record->cgroup_id :
+		writer_number(writer, "cgroup_id", record ? record->cgroup_id :
 							agent->cgroup_id);
 }
 
-size_t common_finish(struct json *json)
+size_t common_finish(struct writer *writer)
 {
-	json_truncations(json);
-	json_close(json);
-	size_t length = json_finish(json);
+	writer_truncations(writer);
+	writer_close(writer);
+	size_t length = writer_finish(writer);
 	/* A line that does not fit would be a record lost in silence: the
 	 * budgets above are wrong, and the node must not go on. */
 	if (!length)

@@ -3,7 +3,7 @@
 #ifndef AUDIT_COMMON_H
 #define AUDIT_COMMON_H
 
-#include "json.h"
+#include "writer.h"
 #include "line.h"
 
 /* Bytes of the line that texts may take: with every text full of the longest
@@ -43,36 +43,36 @@ struct common_shape {
 };
 
 /* The members every event has, up to status_id. */
-void common_head(struct json *json, const struct common_shape *shape,
+void common_head(struct writer *writer, const struct common_shape *shape,
 		 uint64_t time_ms);
 
 /* metadata and device.  `uid` is NULL for a connection, which is named by boot,
  * stream and kernel sequence number. */
-void common_metadata(struct json *json, const struct audit_node *node,
+void common_metadata(struct writer *writer, const struct audit_node *node,
 		     const struct audit_stamp *stamp,
 		     const struct ambit_open *agent,
 		     const struct ambit_record *record);
 
 /* actor: what the agent does itself. */
-void common_agent_actor(struct json *json, const struct ambit_open *agent,
+void common_agent_actor(struct writer *writer, const struct ambit_open *agent,
 			const struct ambit_record *record);
 
 /* policy: the profile. */
-void common_policy(struct json *json, const char *profile, const char *sha256);
+void common_policy(struct writer *writer, const char *profile, const char *sha256);
 
 /* The beginning of "unmapped": record, boot_id, instance and, for a connection,
  * kseq and ktime_ns, in this order, which scan.c relies on; then the agent's
  * names.  The caller adds what is its own and closes it. */
-void common_open_unmapped(struct json *json, const char *record_word,
+void common_open_unmapped(struct writer *writer, const char *record_word,
 			  const struct audit_node *node,
 			  const struct ambit_open *agent, uint64_t instance,
 			  const struct ambit_record *record);
 
 /* The name of a stream: the agent's id, or "instance-N" without one. */
-void common_stream(struct json *json, const struct ambit_open *agent,
+void common_stream(struct writer *writer, const struct ambit_open *agent,
 		   uint64_t instance);
 
 /* unmapped ends, the line ends.  Aborts when a budget above is wrong. */
-size_t common_finish(struct json *json);
+size_t common_finish(struct writer *writer);
 
 #endif

@@ -65,19 +65,19 @@ static int is_zero(const uint8_t address[16])
 	return !memcmp(address, zero, sizeof(zero));
 }
 
-static void part_address(struct json *json, const uint8_t address[16])
+static void part_address(struct writer *writer, const uint8_t address[16])
 {
 	char text[INET6_ADDRSTRLEN];
 
 	if (!is_mapped(address)) {
 		if (inet_ntop(AF_INET6, address, text, sizeof(text)))
-			json_part_word(json, text);
+			writer_part_word(writer, text);
 		return;
 	}
 	for (int i = 12; i < 16; i++) {
 		if (i > 12)
-			json_part_word(json, ".");
-		json_part_number(json, address[i]);
+			writer_part_word(writer, ".");
+		writer_part_number(writer, address[i]);
 	}
 }
 
@@ -99,7 +99,7 @@ static const char *protocol_name(uint8_t protocol)
 
 /* The path of a unix attempt; an abstract name begins with a zero, which is
  * shown as everywhere: @. */
-static void part_path(struct json *json, const struct ambit_record *record)
+static void part_path(struct writer *writer, const struct ambit_record *record)
 {
 	size_t length = record->path_length;
 	const char *path = record->path;
@@ -107,11 +107,11 @@ static void part_path(struct json *json, const struct ambit_record *record)
 	if (length > sizeof(record->path))
 		length = sizeof(record->path);
 	if (length && path[0] == 0) {
-		json_part_word(json, "@");
+		writer_part_word(writer, "@");
 		path++;
 		length--;
 	}
-	json_part_bytes(json, "path", path, length, BUDGET_PATH);
+	writer_part_bytes(writer, "path", path, length, BUDGET_PATH);
 }
 
 /* A profile's "to" is a name when it is no address, block or unix path. */
@@ -128,116 +128,116 @@ static int is_name(const char *to)
 	return letters;
 }
 
-static void put_message(struct json *json,
+static void put_message(struct writer *writer,
 			const struct audit_connection *connection)
 {
 	const struct ambit_record *record = connection->record;
 	const char *protocol = protocol_name(record->protocol);
 
-	json_string_open(json, "message");
-	json_part_word(json, attempt_word(record));
+	writer_string_open(writer, "message");
+	writer_part_word(writer, attempt_word(record));
 	if (is_unix(record)) {
-		json_part_word(json, " to ");
-		part_path(json, record);
+		writer_part_word(writer, " to ");
+		part_path(writer, record);
 	} else if (record->attempt == AMBIT_ATTEMPT_BIND) {
-		json_part_word(json, " to port ");
-		json_part_number(json, record->port);
+		writer_part_word(writer, " to port ");
+		writer_part_number(writer, record->port);
 	} else if (!is_zero(record->address) || record->port) {
-		json_part_word(json, " to ");
+		writer_part_word(writer, " to ");
 		if (connection->endpoint && is_name(connection->endpoint->to)) {
-			json_part_text(json, "to",
+			writer_part_text(writer, "to",
 				       SIZED(connection->endpoint->to),
 				       BUDGET_NAME);
-			json_part_word(json, " at ");
+			writer_part_word(writer, " at ");
 		}
-		part_address(json, record->address);
-		json_part_word(json, " port ");
-		json_part_number(json, record->port);
+		part_address(writer, record->address);
+		writer_part_word(writer, " port ");
+		writer_part_number(writer, record->port);
 	}
 	if (protocol) {
-		json_part_word(json, "/");
-		json_part_word(json, protocol);
+		writer_part_word(writer, "/");
+		writer_part_word(writer, protocol);
 	}
-	json_part_word(json, record->verdict == AMBIT_ALLOWED ? " allowed: " :
+	writer_part_word(writer, record->verdict == AMBIT_ALLOWED ? " allowed: " :
 								" denied: ");
-	json_part_word(json, reason_row(record).explanation);
-	json_string_close(json);
+	writer_part_word(writer, reason_row(record).explanation);
+	writer_string_close(writer);
 }
 
-static void put_endpoint(struct json *json, const char *key,
+static void put_endpoint(struct writer *writer, const char *key,
 			 const uint8_t address[16], uint16_t port)
 {
-	json_open(json, key);
-	json_string_open(json, "ip");
-	part_address(json, address);
-	json_string_close(json);
+	writer_open(writer, key);
+	writer_string_open(writer, "ip");
+	part_address(writer, address);
+	writer_string_close(writer);
 	if (port)
-		json_number(json, "port", port);
+		writer_number(writer, "port", port);
 }
 
-static void put_destination(struct json *json,
+static void put_destination(struct writer *writer,
 			    const struct audit_connection *connection)
 {
 	const struct ambit_record *record = connection->record;
 	const struct ambit_endpoint *endpoint = connection->endpoint;
 
 	if (is_unix(record)) {
-		json_open(json, "dst_endpoint");
-		json_string_open(json, "name");
-		part_path(json, record);
-		json_string_close(json);
+		writer_open(writer, "dst_endpoint");
+		writer_string_open(writer, "name");
+		part_path(writer, record);
+		writer_string_close(writer);
 	} else {
-		put_endpoint(json, "dst_endpoint", record->address, record->port);
+		put_endpoint(writer, "dst_endpoint", record->address, record->port);
 		if (endpoint && is_name(endpoint->to))
-			json_text(json, "hostname", SIZED(endpoint->to),
+			writer_text(writer, "hostname", SIZED(endpoint->to),
 				  BUDGET_TEXT);
 	}
 	if (endpoint)
-		json_text(json, "svc_name", SIZED(endpoint->tool), BUDGET_NAME);
-	json_close(json);
+		writer_text(writer, "svc_name", SIZED(endpoint->tool), BUDGET_NAME);
+	writer_close(writer);
 }
 
-static void put_connection_info(struct json *json,
+static void put_connection_info(struct writer *writer,
 				const struct ambit_record *record)
 {
 	const char *protocol = protocol_name(record->protocol);
 	int bind = record->attempt == AMBIT_ATTEMPT_BIND;
 
-	json_open(json, "connection_info");
-	json_string_open(json, "uid");
-	json_part_number(json, record->socket_cookie);
-	json_string_close(json);
-	json_number(json, "direction_id", bind ? 1 : 2);
-	json_word(json, "direction", bind ? "Inbound" : "Outbound");
+	writer_open(writer, "connection_info");
+	writer_string_open(writer, "uid");
+	writer_part_number(writer, record->socket_cookie);
+	writer_string_close(writer);
+	writer_number(writer, "direction_id", bind ? 1 : 2);
+	writer_word(writer, "direction", bind ? "Inbound" : "Outbound");
 	if (record->protocol)
-		json_number(json, "protocol_num", record->protocol);
+		writer_number(writer, "protocol_num", record->protocol);
 	if (protocol)
-		json_word(json, "protocol_name", protocol);
+		writer_word(writer, "protocol_name", protocol);
 	/* By the socket's family; an agent may reach IPv4 through either. */
 	if (record->family == AF_INET || record->family == AF_INET6)
-		json_number(json, "protocol_ver_id",
+		writer_number(writer, "protocol_ver_id",
 			    is_mapped(record->address) ? 4 : 6);
-	json_close(json);
+	writer_close(writer);
 }
 
-static void put_rule(struct json *json,
+static void put_rule(struct writer *writer,
 		     const struct audit_connection *connection)
 {
 	const struct ambit_record *record = connection->record;
 
 	if (record->rule == AMBIT_NO_RULE)
 		return;
-	json_open(json, "firewall_rule");
-	json_string_open(json, "uid");
-	json_part_word(json, record->attempt == AMBIT_ATTEMPT_BIND ? "listen[" :
+	writer_open(writer, "firewall_rule");
+	writer_string_open(writer, "uid");
+	writer_part_word(writer, record->attempt == AMBIT_ATTEMPT_BIND ? "listen[" :
 								     "egress[");
-	json_part_number(json, record->rule);
-	json_part_word(json, "]");
-	json_string_close(json);
+	writer_part_number(writer, record->rule);
+	writer_part_word(writer, "]");
+	writer_string_close(writer);
 	if (connection->endpoint)
-		json_text(json, "name", SIZED(connection->endpoint->to),
+		writer_text(writer, "name", SIZED(connection->endpoint->to),
 			  BUDGET_TEXT);
-	json_close(json);
+	writer_close(writer);
 }
 
 static struct common_shape shape_of(const struct ambit_record *record)
@@ -260,24 +260,24 @@ static struct common_shape shape_of(const struct ambit_record *record)
 	return shape;
 }
 
-static void put_unmapped(struct json *json, const struct audit_node *node,
+static void put_unmapped(struct writer *writer, const struct audit_node *node,
 			 const struct audit_connection *connection)
 {
 	const struct ambit_record *record = connection->record;
 
-	common_open_unmapped(json, "connection", node, connection->agent,
+	common_open_unmapped(writer, "connection", node, connection->agent,
 			     record->instance, record);
-	json_word(json, "attempt", attempt_word(record));
-	json_word(json, "reason", reason_row(record).name);
+	writer_word(writer, "attempt", attempt_word(record));
+	writer_word(writer, "reason", reason_row(record).name);
 	if (connection->endpoint)
-		json_text(json, "tool", SIZED(connection->endpoint->tool),
+		writer_text(writer, "tool", SIZED(connection->endpoint->tool),
 			  BUDGET_NAME);
 	if (record->attempt == AMBIT_ATTEMPT_OPTION) {
-		json_number(json, "option_level", record->option_level);
-		json_number(json, "option_name", record->option_name);
+		writer_number(writer, "option_level", record->option_level);
+		writer_number(writer, "option_name", record->option_name);
 	}
-	json_number(json, "family", record->family);
-	json_number(json, "lost", record->lost);
+	writer_number(writer, "family", record->family);
+	writer_number(writer, "lost", record->lost);
 }
 
 size_t audit_connection(char line[AUDIT_LINE], const struct audit_node *node,
@@ -286,30 +286,30 @@ size_t audit_connection(char line[AUDIT_LINE], const struct audit_node *node,
 {
 	const struct ambit_record *record = connection->record;
 	const struct common_shape shape = shape_of(record);
-	struct json json;
+	struct writer writer;
 
-	json_begin(&json, line, AUDIT_LINE);
-	common_head(&json, &shape, stamp->time_ms);
+	writer_begin(&writer, line, AUDIT_LINE);
+	common_head(&writer, &shape, stamp->time_ms);
 	if (shape.status == 2) {
 		/* What the agent's call returned. */
-		json_word(&json, "status_code", "EPERM");
-		json_word(&json, "status_detail", reason_row(record).explanation);
-		json_true(&json, "is_alert");
+		writer_word(&writer, "status_code", "EPERM");
+		writer_word(&writer, "status_detail", reason_row(record).explanation);
+		writer_true(&writer, "is_alert");
 	}
-	put_message(&json, connection);
-	common_metadata(&json, node, stamp, connection->agent, record);
-	common_agent_actor(&json, connection->agent, record);
+	put_message(&writer, connection);
+	common_metadata(&writer, node, stamp, connection->agent, record);
+	common_agent_actor(&writer, connection->agent, record);
 	if (!is_unix(record) && !is_zero(record->local_address)) {
-		put_endpoint(&json, "src_endpoint", record->local_address,
+		put_endpoint(&writer, "src_endpoint", record->local_address,
 			     record->local_port);
-		json_close(&json);
+		writer_close(&writer);
 	}
-	put_destination(&json, connection);
-	put_connection_info(&json, record);
+	put_destination(&writer, connection);
+	put_connection_info(&writer, record);
 	if (connection->agent)
-		common_policy(&json, connection->agent->profile,
+		common_policy(&writer, connection->agent->profile,
 			      connection->agent->profile_sha256);
-	put_rule(&json, connection);
-	put_unmapped(&json, node, connection);
-	return common_finish(&json);
+	put_rule(&writer, connection);
+	put_unmapped(&writer, node, connection);
+	return common_finish(&writer);
 }

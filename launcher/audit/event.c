@@ -80,28 +80,28 @@ struct about {
 	const char *profile, *sha256;
 };
 
-static void put_caller(struct json *json, const struct ambit_event *event)
+static void put_caller(struct writer *writer, const struct ambit_event *event)
 {
 	int node = event->caller_uid == 0 && event->caller_pid == 0;
 
-	json_open(json, "actor");
-	json_open(json, "user");
-	json_string_open(json, "uid");
-	json_part_number(json, event->caller_uid);
-	json_string_close(json);
+	writer_open(writer, "actor");
+	writer_open(writer, "user");
+	writer_string_open(writer, "uid");
+	writer_part_number(writer, event->caller_uid);
+	writer_string_close(writer);
 	if (node)
-		json_word(json, "name", "ambit");
-	json_number(json, "type_id",
+		writer_word(writer, "name", "ambit");
+	writer_number(writer, "type_id",
 		    node ? 3 : event->caller_uid == 0 ? 2 : 1);
-	json_word(json, "type",
+	writer_word(writer, "type",
 		  node ? "System" : event->caller_uid == 0 ? "Admin" : "User");
-	json_close(json);
+	writer_close(writer);
 	if (event->caller_pid) {
-		json_open(json, "process");
-		json_number(json, "pid", event->caller_pid);
-		json_close(json);
+		writer_open(writer, "process");
+		writer_number(writer, "pid", event->caller_pid);
+		writer_close(writer);
 	}
-	json_close(json);
+	writer_close(writer);
 }
 
 static const char *base_name(const char *path)
@@ -111,126 +111,126 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-static void put_agent_process(struct json *json, const struct about *about)
+static void put_agent_process(struct writer *writer, const struct about *about)
 {
 	const struct ambit_event *event = about->event;
 	const char *name = base_name(event->command);
 	size_t room = sizeof(event->command) - (size_t)(name - event->command);
 
-	json_open(json, "process");
+	writer_open(writer, "process");
 	/* A refused launch has no process yet; OCSF wants a member all the same,
 	 * and 0 is no process's number. */
-	json_number(json, "pid", event->pid);
-	json_text(json, "name", name, room, BUDGET_TEXT);
+	writer_number(writer, "pid", event->pid);
+	writer_text(writer, "name", name, room, BUDGET_TEXT);
 	if (event->command[0]) {
-		json_open(json, "file");
-		json_text(json, "name", name, room, BUDGET_TEXT);
+		writer_open(writer, "file");
+		writer_text(writer, "name", name, room, BUDGET_TEXT);
 		if (event->command[0] == '/')
-			json_text(json, "path", SIZED(event->command),
+			writer_text(writer, "path", SIZED(event->command),
 				  BUDGET_TEXT);
-		json_number(json, "type_id", 1);
-		json_close(json);
+		writer_number(writer, "type_id", 1);
+		writer_close(writer);
 	}
-	json_word(json, "sandbox", "ambit");
+	writer_word(writer, "sandbox", "ambit");
 	if (about->agent) {
-		json_open(json, "user");
-		json_string_open(json, "uid");
-		json_part_number(json, about->agent->uid);
-		json_string_close(json);
-		json_text(json, "name", SIZED(about->agent->spiffe_id),
+		writer_open(writer, "user");
+		writer_string_open(writer, "uid");
+		writer_part_number(writer, about->agent->uid);
+		writer_string_close(writer);
+		writer_text(writer, "name", SIZED(about->agent->spiffe_id),
 			  BUDGET_TEXT);
-		json_number(json, "type_id", 4);
-		json_word(json, "type", "Service");
-		json_close(json);
+		writer_number(writer, "type_id", 4);
+		writer_word(writer, "type", "Service");
+		writer_close(writer);
 	}
-	json_close(json);
+	writer_close(writer);
 }
 
-static void put_node_process(struct json *json, const struct ambit_event *event)
+static void put_node_process(struct writer *writer, const struct ambit_event *event)
 {
-	json_open(json, "process");
-	json_number(json, "pid", event->pid);
-	json_text(json, "name", SIZED(event->subject), BUDGET_TEXT);
-	json_close(json);
+	writer_open(writer, "process");
+	writer_number(writer, "pid", event->pid);
+	writer_text(writer, "name", SIZED(event->subject), BUDGET_TEXT);
+	writer_close(writer);
 }
 
-static void put_entity(struct json *json, const struct about *about)
+static void put_entity(struct writer *writer, const struct about *about)
 {
 	const struct ambit_event *event = about->event;
 
-	json_open(json, "entity");
+	writer_open(writer, "entity");
 	if (about->row->parts & AGENT_ENTITY) {
-		json_number(json, "type_id", 99);
-		json_word(json, "type", "Agent identity");
+		writer_number(writer, "type_id", 99);
+		writer_word(writer, "type", "Agent identity");
 		if (about->agent) {
-			json_text(json, "uid", SIZED(about->agent->spiffe_id),
+			writer_text(writer, "uid", SIZED(about->agent->spiffe_id),
 				  BUDGET_TEXT);
-			json_text(json, "name", SIZED(about->agent->name),
+			writer_text(writer, "name", SIZED(about->agent->name),
 				  BUDGET_NAME);
-			json_text(json, "version",
+			writer_text(writer, "version",
 				  SIZED(about->agent->profile_sha256),
 				  BUDGET_NAME);
 		} else {
-			json_string_open(json, "name");
-			common_stream(json, NULL, event->instance);
-			json_string_close(json);
+			writer_string_open(writer, "name");
+			common_stream(writer, NULL, event->instance);
+			writer_string_close(writer);
 		}
 	} else if (about->row->parts & PROFILE_ENTITY) {
-		json_number(json, "type_id", 5);
-		json_word(json, "type", "Policy");
-		json_string_open(json, "name");
-		json_part_text(json, "profile", about->profile, AMBIT_NAME_SIZE,
+		writer_number(writer, "type_id", 5);
+		writer_word(writer, "type", "Policy");
+		writer_string_open(writer, "name");
+		writer_part_text(writer, "profile", about->profile, AMBIT_NAME_SIZE,
 			       BUDGET_NAME);
-		json_string_close(json);
-		common_policy(json, about->profile, about->sha256);
+		writer_string_close(writer);
+		common_policy(writer, about->profile, about->sha256);
 	} else {
-		json_number(json, "type_id", 99);
-		json_word(json, "type", "Credential");
-		json_text(json, "uid", SIZED(event->credential_id), BUDGET_TEXT);
-		json_string_open(json, "name");
-		json_part_text(json, "credential", SIZED(event->credential),
+		writer_number(writer, "type_id", 99);
+		writer_word(writer, "type", "Credential");
+		writer_text(writer, "uid", SIZED(event->credential_id), BUDGET_TEXT);
+		writer_string_open(writer, "name");
+		writer_part_text(writer, "credential", SIZED(event->credential),
 			       BUDGET_NAME);
-		json_string_close(json);
+		writer_string_close(writer);
 		/* Never the secret: it is not in the message either. */
-		json_open(json, "data");
-		json_text(json, "type", SIZED(event->credential_type),
+		writer_open(writer, "data");
+		writer_text(writer, "type", SIZED(event->credential_type),
 			  BUDGET_NAME);
-		json_text(json, "audience", SIZED(event->audience), BUDGET_TEXT);
-		json_number(json, "not_before", event->not_before);
-		json_number(json, "not_after", event->not_after);
-		json_close(json);
+		writer_text(writer, "audience", SIZED(event->audience), BUDGET_TEXT);
+		writer_number(writer, "not_before", event->not_before);
+		writer_number(writer, "not_after", event->not_after);
+		writer_close(writer);
 	}
-	json_close(json);
+	writer_close(writer);
 }
 
 /* exit_code other than 0: the layer is not there. */
-static void put_layer(struct json *json, const struct ambit_event *event)
+static void put_layer(struct writer *writer, const struct ambit_event *event)
 {
 	int there = event->exit_code == 0;
 
-	json_open(json, "compliance");
-	json_string_open(json, "control");
-	json_part_text(json, "subject", SIZED(event->subject), BUDGET_TEXT);
-	json_string_close(json);
-	json_open_array(json, "standards");
-	json_word(json, NULL, "ambit");
-	json_close_array(json);
-	json_number(json, "status_id", there ? 1 : 3);
-	json_word(json, "status", there ? "Pass" : "Fail");
-	json_close(json);
-	json_open(json, "finding_info");
-	json_string_open(json, "uid");
-	json_part_word(json, "layer/");
-	json_part_text(json, "subject", SIZED(event->subject), BUDGET_TEXT);
-	json_string_close(json);
-	json_string_open(json, "title");
-	json_part_text(json, "subject", SIZED(event->subject), BUDGET_TEXT);
-	json_part_word(json, there ? " proven" : " missing");
-	json_string_close(json);
-	json_close(json);
+	writer_open(writer, "compliance");
+	writer_string_open(writer, "control");
+	writer_part_text(writer, "subject", SIZED(event->subject), BUDGET_TEXT);
+	writer_string_close(writer);
+	writer_open_array(writer, "standards");
+	writer_word(writer, NULL, "ambit");
+	writer_close_array(writer);
+	writer_number(writer, "status_id", there ? 1 : 3);
+	writer_word(writer, "status", there ? "Pass" : "Fail");
+	writer_close(writer);
+	writer_open(writer, "finding_info");
+	writer_string_open(writer, "uid");
+	writer_part_word(writer, "layer/");
+	writer_part_text(writer, "subject", SIZED(event->subject), BUDGET_TEXT);
+	writer_string_close(writer);
+	writer_string_open(writer, "title");
+	writer_part_text(writer, "subject", SIZED(event->subject), BUDGET_TEXT);
+	writer_part_word(writer, there ? " proven" : " missing");
+	writer_string_close(writer);
+	writer_close(writer);
 }
 
-static void put_event_message(struct json *json, const struct about *about)
+static void put_event_message(struct writer *writer, const struct about *about)
 {
 	static const char *const words[] = {
 #define WORD(kind, number, word, critical) [number] = word,
@@ -240,64 +240,64 @@ static void put_event_message(struct json *json, const struct about *about)
 	const struct ambit_event *event = about->event;
 	unsigned parts = about->row->parts;
 
-	json_string_open(json, "message");
-	json_part_word(json, words[event->kind]);
+	writer_string_open(writer, "message");
+	writer_part_word(writer, words[event->kind]);
 	if (parts & (NODE_PROCESS | LAYER)) {
-		json_part_word(json, ": ");
-		json_part_text(json, "subject", SIZED(event->subject),
+		writer_part_word(writer, ": ");
+		writer_part_text(writer, "subject", SIZED(event->subject),
 			       BUDGET_NAME);
 	} else if (parts & CREDENTIAL_ENTITY) {
-		json_part_word(json, ": ");
-		json_part_text(json, "credential", SIZED(event->credential),
+		writer_part_word(writer, ": ");
+		writer_part_text(writer, "credential", SIZED(event->credential),
 			       BUDGET_NAME);
 	}
 	if (about->agent) {
-		json_part_word(json, ": ");
-		json_part_text(json, "agent", SIZED(about->agent->name),
+		writer_part_word(writer, ": ");
+		writer_part_text(writer, "agent", SIZED(about->agent->name),
 			       BUDGET_NAME);
 	} else if (about->profile[0]) {
-		json_part_word(json, ": profile ");
-		json_part_text(json, "profile", about->profile, AMBIT_NAME_SIZE,
+		writer_part_word(writer, ": profile ");
+		writer_part_text(writer, "profile", about->profile, AMBIT_NAME_SIZE,
 			       BUDGET_NAME);
 	}
-	json_string_close(json);
+	writer_string_close(writer);
 }
 
-static void put_totals(struct json *json, const struct audit_totals *totals)
+static void put_totals(struct writer *writer, const struct audit_totals *totals)
 {
-	json_number(json, "attempts", totals->attempts);
-	json_number(json, "allowed", totals->allowed);
-	json_number(json, "denied", totals->denied);
-	json_number(json, "lost", totals->lost);
-	json_number(json, "dropped_packets", totals->dropped_packets);
+	writer_number(writer, "attempts", totals->attempts);
+	writer_number(writer, "allowed", totals->allowed);
+	writer_number(writer, "denied", totals->denied);
+	writer_number(writer, "lost", totals->lost);
+	writer_number(writer, "dropped_packets", totals->dropped_packets);
 }
 
-static void put_event_unmapped(struct json *json, const struct audit_node *node,
+static void put_event_unmapped(struct writer *writer, const struct audit_node *node,
 			       const struct about *about)
 {
 	const struct ambit_event *event = about->event;
 
-	common_open_unmapped(json, about->row->word, node, about->agent,
+	common_open_unmapped(writer, about->row->word, node, about->agent,
 			     event->instance, NULL);
 	if (!about->agent) {
-		json_text(json, "profile", about->profile, AMBIT_NAME_SIZE,
+		writer_text(writer, "profile", about->profile, AMBIT_NAME_SIZE,
 			  BUDGET_NAME);
-		json_text(json, "profile_sha256", about->sha256, AMBIT_HASH_SIZE,
+		writer_text(writer, "profile_sha256", about->sha256, AMBIT_HASH_SIZE,
 			  BUDGET_NAME);
 	}
-	json_text(json, "command_sha256", SIZED(event->command_sha256),
+	writer_text(writer, "command_sha256", SIZED(event->command_sha256),
 		  BUDGET_NAME);
-	json_text(json, "seccomp_sha256", SIZED(event->seccomp_sha256),
+	writer_text(writer, "seccomp_sha256", SIZED(event->seccomp_sha256),
 		  BUDGET_NAME);
 	if (event->kind == AMBIT_EVENT_LAUNCH && about->agent) {
-		json_text(json, "owner", SIZED(about->agent->owner), BUDGET_TEXT);
-		json_text(json, "purpose", SIZED(about->agent->purpose),
+		writer_text(writer, "owner", SIZED(about->agent->owner), BUDGET_TEXT);
+		writer_text(writer, "purpose", SIZED(about->agent->purpose),
 			  BUDGET_TEXT);
 	}
 	if (about->row->parts & ENDING && event->signal)
-		json_signed(json, "signal", event->signal);
+		writer_signed(writer, "signal", event->signal);
 	if (event->kind == AMBIT_EVENT_EXIT && about->totals)
-		put_totals(json, about->totals);
+		put_totals(writer, about->totals);
 }
 
 size_t audit_event(char line[AUDIT_LINE], const struct audit_node *node,
@@ -319,32 +319,32 @@ size_t audit_event(char line[AUDIT_LINE], const struct audit_node *node,
 	};
 	unsigned parts = about.row->parts;
 	struct common_shape shape = about.row->shape;
-	struct json json;
+	struct writer writer;
 
 	if (parts & LAYER && event->exit_code)
 		shape.status = 2;
-	json_begin(&json, line, AUDIT_LINE);
-	common_head(&json, &shape, stamp->time_ms);
-	json_text(&json, "status_detail", SIZED(event->reason), BUDGET_REASON);
-	put_event_message(&json, &about);
-	common_metadata(&json, node, stamp, agent, NULL);
+	writer_begin(&writer, line, AUDIT_LINE);
+	common_head(&writer, &shape, stamp->time_ms);
+	writer_text(&writer, "status_detail", SIZED(event->reason), BUDGET_REASON);
+	put_event_message(&writer, &about);
+	common_metadata(&writer, node, stamp, agent, NULL);
 	if (parts & BY_AGENT)
-		common_agent_actor(&json, agent, NULL);
+		common_agent_actor(&writer, agent, NULL);
 	else
-		put_caller(&json, event);
+		put_caller(&writer, event);
 	if (parts & AGENT_PROCESS)
-		put_agent_process(&json, &about);
+		put_agent_process(&writer, &about);
 	if (parts & NODE_PROCESS)
-		put_node_process(&json, event);
+		put_node_process(&writer, event);
 	if (parts & ENDING)
-		json_signed(&json, "exit_code", event->exit_code);
+		writer_signed(&writer, "exit_code", event->exit_code);
 	if (parts & (AGENT_ENTITY | PROFILE_ENTITY | CREDENTIAL_ENTITY))
-		put_entity(&json, &about);
+		put_entity(&writer, &about);
 	if (parts & LAYER)
-		put_layer(&json, event);
+		put_layer(&writer, event);
 	if (parts & LOG)
-		json_word(&json, "log_name", "ambit");
-	common_policy(&json, about.profile, about.sha256);
-	put_event_unmapped(&json, node, &about);
-	return common_finish(&json);
+		writer_word(&writer, "log_name", "ambit");
+	common_policy(&writer, about.profile, about.sha256);
+	put_event_unmapped(&writer, node, &about);
+	return common_finish(&writer);
 }

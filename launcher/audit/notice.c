@@ -25,25 +25,25 @@ size_t audit_notice(char line[AUDIT_LINE], const struct audit_node *node,
 {
 	const struct notice_row *row = &notice_rows[notice->kind];
 	struct common_shape shape = row->shape;
-	struct json json;
+	struct writer writer;
 
 	if (notice->error)
 		shape.status = 2;
-	json_begin(&json, line, AUDIT_LINE);
-	common_head(&json, &shape, stamp->time_ms);
+	writer_begin(&writer, line, AUDIT_LINE);
+	common_head(&writer, &shape, stamp->time_ms);
 	if (notice->error) {
 		const char *name = strerrorname_np(notice->error);
-		json_word(&json, "status_code", name ? name : "unknown");
-		json_word(&json, "status_detail", strerror(notice->error));
+		writer_word(&writer, "status_code", name ? name : "unknown");
+		writer_word(&writer, "status_detail", strerror(notice->error));
 	}
-	json_word(&json, "message", notice->message);
-	common_metadata(&json, node, stamp, notice->agent, NULL);
-	common_agent_actor(&json, notice->agent, NULL);
-	json_word(&json, "log_name", "ambit");
-	common_open_unmapped(&json, row->word, node, notice->agent,
+	writer_word(&writer, "message", notice->message);
+	common_metadata(&writer, node, stamp, notice->agent, NULL);
+	common_agent_actor(&writer, notice->agent, NULL);
+	writer_word(&writer, "log_name", "ambit");
+	common_open_unmapped(&writer, row->word, node, notice->agent,
 			     notice->instance, NULL);
 	for (unsigned i = 0; i < AUDIT_NUMBERS && notice->numbers[i].name; i++)
-		json_number(&json, notice->numbers[i].name,
+		writer_number(&writer, notice->numbers[i].name,
 			    notice->numbers[i].value);
-	return common_finish(&json);
+	return common_finish(&writer);
 }

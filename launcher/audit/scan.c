@@ -50,7 +50,7 @@ static void scan_unmapped(const char *at, const char *end,
 		return;
 	scanned->boot_id = at;
 	scanned->boot_id_length = (size_t)(quote - at);
-	at = find_number(quote, end, KEY("\"instance\":"), &scanned->instance);
+	at = find_number(quote, end, KEY("\"instance\":\""), &scanned->instance);
 	if (!at)
 		return;
 	if (loss && find_number(at, end, KEY("\"kseq_before\":"),

@@ -106,7 +106,7 @@ static int judge_credential(const struct ambit_credential *wanted,
 	if (kind == ADMISSION_KINDS)
 		return error_set(refusal, EINVAL, "credential %s: no such type",
 				 wanted->name);
-	if (!*wanted->audience == rules[kind].audience)
+	if ((*wanted->audience != 0) != rules[kind].audience)
 		return error_set(refusal, EINVAL, "credential %s: %s", wanted->name,
 				 rules[kind].audience ? "without an audience" :
 							"with an audience");

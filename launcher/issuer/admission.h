@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 
+#include <ambit/kernel.h>
 #include <ambit/message.h>
 #include <ambit/node.h>
 

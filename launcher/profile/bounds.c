@@ -5,6 +5,7 @@
  * profile_parse; assumes that every value is a word of its kind.
  */
 #include "parse.h"
+#include "syscalls.h"
 #include "words.h"
 
 #include <errno.h>
@@ -305,6 +306,37 @@ static int check_command(const struct parse *parse)
 	return 0;
 }
 
+static int check_calls(const struct parse *parse, const char *list,
+		       char *const *names, unsigned count, int allow)
+{
+	char where[64];
+
+	for (unsigned i = 0; i < count; i++) {
+		const char *why = syscalls_wrong(names[i], allow);
+		snprintf(where, sizeof(where), "syscalls.%s[%u]", list, i);
+		if (why)
+			return parse_wrong(parse, where, "%s: %s",
+					   source_quote(names[i]).text, why);
+	}
+	return 0;
+}
+
+static int check_syscalls(const struct parse *parse)
+{
+	const struct profile *profile = parse->profile;
+
+	if (!syscalls_set(profile->syscalls.base))
+		return parse_wrong(parse, "syscalls.base", "%s: a set that ambit "
+				   "profile syscalls lists was expected",
+				   source_quote(profile->syscalls.base).text);
+	int result = check_calls(parse, "allow", profile->syscalls.allow,
+				 profile->syscalls.allow_count, 1);
+	if (!result)
+		result = check_calls(parse, "deny", profile->syscalls.deny,
+				     profile->syscalls.deny_count, 0);
+	return result;
+}
+
 int parse_bounds(struct parse *parse)
 {
 	int result = check_command(parse);
@@ -317,5 +349,7 @@ int parse_bounds(struct parse *parse)
 		result = check_files(parse);
 	if (!result)
 		result = check_endpoints(parse);
+	if (!result)
+		result = check_syscalls(parse);
 	return result;
 }

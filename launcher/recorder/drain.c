@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REORDERED 64	/* numbers that CPUs may put into the ring out of order */
+
 /* Called while the log is recovered, for every line near its end. */
 void drain_seen(void *data, const struct audit_scanned *line)
 {
@@ -103,6 +105,13 @@ static void add_line(struct recorder *recorder, const struct agent *agent,
 		audit_connection(line, &recorder->node, &stamp, &connection));
 }
 
+/* One of the node's own instances, which are never opened or closed, was bounded
+ * anew: its numbers begin again. */
+static void stream_restart(struct stream *stream)
+{
+	stream->records = stream->denied = stream->lost = stream->last_kseq = 0;
+}
+
 static void take_record(struct recorder *recorder,
 			const struct ambit_record *record)
 {
@@ -112,6 +121,9 @@ static void take_record(struct recorder *recorder,
 					      record->instance);
 	int repeated = is_repeat(&recorder->repeats, record, 0);
 
+	if (stream && !agent && stream->position < recorder->ring.at &&
+	    (record->kseq == 1 || record->kseq + REORDERED < stream->last_kseq))
+		stream_restart(stream);
 	if (stream && record->lost > stream->lost) {
 		const uint64_t numbers[4] = { record->lost - stream->lost,
 					      stream->last_kseq, record->kseq,
@@ -168,13 +180,17 @@ static struct audit_totals totals_of(struct recorder *recorder,
 		agents_stream(&recorder->agents, slot, close->instance) : NULL;
 	uint64_t records = stream ? stream->records : 0;
 	uint64_t denied = stream ? stream->denied : 0;
+	uint64_t attempts = close->attempts;
 
+	/* A socket that outlives its agent may have tried once more since. */
+	if (stream && stream->last_kseq > attempts)
+		attempts = stream->last_kseq;
 	*ret_stream = stream;
 	return (struct audit_totals){
-		.attempts = close->attempts,
+		.attempts = attempts,
 		.allowed = records - denied,
 		.denied = denied,
-		.lost = close->attempts > records ? close->attempts - records : 0,
+		.lost = attempts > records ? attempts - records : 0,
 		.dropped_packets = close->dropped_packets,
 	};
 }
@@ -193,7 +209,7 @@ static int add_close(struct recorder *recorder, struct closing *closing)
 	if (totals.lost > told) {
 		const uint64_t numbers[4] = { totals.lost - told,
 					      stream ? stream->last_kseq : 0,
-					      close->attempts + 1, totals.lost };
+					      totals.attempts + 1, totals.lost };
 		add_loss(recorder, agent, close->instance, numbers);
 		if (stream)
 			stream->lost = totals.lost;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel programs as the warden handles them: loaded and verified once per
- * node, pinned, attached per agent.  The only includer of the skeleton and, with
- * kernel.c, the only user of libbpf.
+ * node, pinned, attached per agent.  kernel.c and pins.c are the only users of
+ * libbpf.
  */
 #ifndef WARDEN_KERNEL_H
 #define WARDEN_KERNEL_H

@@ -112,7 +112,7 @@ refused 125 "ambit: $top/none/p.yaml: No such file or directory" \
 	run --profile "$top/none/p.yaml"
 refused 125 'ambit: run: argument 1 of the command is not UTF-8: \xff' \
 	run --profile p -- echo $'\xff'
-refused 125 'ambit: run: --profile, --task and --name must be UTF-8' \
+refused 125 'ambit: run: --task is not UTF-8: \xff' \
 	run --profile p --task $'\xff' -- echo
 AMBIT_ROOT=relative refused 1 "ambit: ps: AMBIT_ROOT: must be an absolute path" ps
 AMBIT_ROOT=/$(printf '%0120d' 0) \

@@ -143,6 +143,20 @@ for line in sys.stdin:
     print(value if isinstance(value, str) else json.dumps(value))' "$1"
 }
 
+# audit_wait AGENT PART: waits for a record of the agent whose readable line
+# contains PART, and prints the line.
+audit_wait() {
+	mkfifo "$TAP_DIRECTORY/audit.$$"
+	timeout 20 ambit audit tail --from 0 --agent "$1" >"$TAP_DIRECTORY/audit.$$" &
+	audit_tail=$!
+	grep -m 1 -F -- "$2" <"$TAP_DIRECTORY/audit.$$"
+	audit_found=$?
+	kill "$audit_tail" 2>/dev/null
+	wait "$audit_tail" 2>/dev/null
+	rm "$TAP_DIRECTORY/audit.$$"
+	return "$audit_found"
+}
+
 # ---- pictures -------------------------------------------------------------
 # snapshot FILE: everything of this node that an agent may leave behind, sorted.
 # Profiles' prepared roots are kept between agents, so the first picture is taken

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The three descriptors of a launch: see streams.h.  Called by cmd_run.c and by the
+ * session, which has SIGPIPE blocked. */
+#include "streams.h"
+
+#include "../base/own.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* Without a byte for so long after the agent's end, there is nothing more. */
+#define DRAIN_MS 1000
+
+static const char *const words[3] = { "stdin", "stdout", "stderr" };
+
+/* Makes the pipe that stands for socket `fd`. */
+static int carry(struct streams *streams, int fd, struct error *error)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return error_errno(error, errno, "%s", words[fd]);
+	int ours = fd == 0 ? ends[1] : ends[0];
+	streams->owned[fd] = streams->given[fd] = fd == 0 ? ends[0] : ends[1];
+	streams->carried[fd].socket = fd;
+	streams->carried[fd].pipe = ours;
+	/* Our end only: each end of a pipe has flags of its own. */
+	if (fcntl(ours, F_SETFL, O_NONBLOCK))
+		return error_errno(error, errno, "%s", words[fd]);
+	return 0;
+}
+
+static int is_same_socket(const struct stat *one, const struct stat *other)
+{
+	return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+static int open_all(struct streams *streams, int detach, struct error *error)
+{
+	struct stat status[3];
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &status[fd]))
+			return error_errno(error, errno, "%s", words[fd]);
+		if (detach && isatty(fd)) {
+			int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+			if (null < 0)
+				return error_errno(error, errno, "/dev/null");
+			streams->owned[fd] = streams->given[fd] = null;
+		}
+		if (!S_ISSOCK(status[fd].st_mode))
+			continue;
+		if (detach)
+			return error_set(error, ENOTSUP, "%s: is a socket, which "
+					 "nobody would carry for a detached "
+					 "agent; give it a file or /dev/null",
+					 words[fd]);
+		/* One pipe for both keeps the order of what is written. */
+		if (fd == 2 && streams->carried[1].socket >= 0 &&
+		    is_same_socket(&status[1], &status[2])) {
+			streams->given[2] = streams->given[1];
+			continue;
+		}
+		if (carry(streams, fd, error))
+			return -error->code;
+	}
+	return 0;
+}
+
+int streams_open(struct streams *streams, int detach, struct error *error)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		streams->given[fd] = fd;
+		streams->owned[fd] = -1;
+		streams->carried[fd].socket = streams->carried[fd].pipe = -1;
+		flow_drop(&streams->carried[fd].flow);
+	}
+	int result = open_all(streams, detach, error);
+	if (result)
+		streams_finish(streams, 0);
+	return result;
+}
+
+void streams_sent(struct streams *streams)
+{
+	for (int fd = 0; fd < 3; fd++)
+		own_close(&streams->owned[fd]);
+}
+
+static void stop(struct carried *carried)
+{
+	/* The agent sees the end, or SIGPIPE, as it would of the socket. */
+	own_close(&carried->pipe);
+	carried->socket = -1;
+	flow_drop(&carried->flow);
+}
+
+void streams_prepare(const struct streams *streams, struct pollfd ret_fds[STREAMS_FDS])
+{
+	for (int fd = 0; fd < 3; fd++) {
+		const struct carried *carried = &streams->carried[fd];
+		int from = fd == 0 ? carried->socket : carried->pipe;
+		int to = fd == 0 ? carried->pipe : carried->socket;
+		int fills = flow_is_empty(&carried->flow);
+		ret_fds[fd] = (struct pollfd){ fills ? from : to,
+					       fills ? POLLIN : POLLOUT, 0 };
+	}
+}
+
+void streams_relay(struct streams *streams, const struct pollfd fds[STREAMS_FDS])
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct carried *carried = &streams->carried[fd];
+		if (carried->socket < 0 || !fds[fd].revents)
+			continue;
+		if (flow_is_empty(&carried->flow)) {
+			ssize_t n = fd == 0 ?
+				flow_fill(&carried->flow, carried->socket, 1) :
+				flow_fill(&carried->flow, carried->pipe, 0);
+			if (n <= 0 && !flow_later(n))
+				stop(carried);
+		}
+		if (flow_is_empty(&carried->flow))
+			continue;
+		ssize_t n = fd == 0 ?
+			flow_empty(&carried->flow, carried->pipe, 0) :
+			flow_empty(&carried->flow, carried->socket, 1);
+		if (n < 0 && !flow_later(n))
+			stop(carried);
+	}
+}
+
+void streams_finish(struct streams *streams, int drain)
+{
+	streams_sent(streams);
+	stop(&streams->carried[0]);	/* nobody reads it any more */
+	while (drain && (streams->carried[1].socket >= 0 ||
+			 streams->carried[2].socket >= 0)) {
+		struct pollfd fds[STREAMS_FDS];
+		int waits = flow_is_empty(&streams->carried[1].flow) &&
+			    flow_is_empty(&streams->carried[2].flow);
+		streams_prepare(streams, fds);
+		int count = poll(fds, STREAMS_FDS, waits ? DRAIN_MS : -1);
+		if (count == 0)
+			break;
+		if (count > 0)
+			streams_relay(streams, fds);
+	}
+	stop(&streams->carried[1]);
+	stop(&streams->carried[2]);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of a plan that the kernel programs read: see policy.h. */
+#include "policy.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+static uint8_t protocol_of(enum profile_protocol protocol)
+{
+	return protocol == PROFILE_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+}
+
+/* An address entry: one rule per port range. */
+static int add_rules(const struct profile_endpoint *endpoint, unsigned index,
+		     struct ambit_policy *policy, struct error *error)
+{
+	for (unsigned i = 0; i < endpoint->port_count; i++) {
+		if (policy->rule_count == AMBIT_RULES)
+			return error_set(error, E2BIG, "egress[%u] to %s: too many "
+					 "rules: an agent can have %d, one per "
+					 "address and port range", index,
+					 endpoint->to, AMBIT_RULES);
+		struct ambit_rule *rule = &policy->rules[policy->rule_count++];
+		memcpy(rule->address, endpoint->address, sizeof(rule->address));
+		rule->prefix = endpoint->prefix;
+		rule->protocol = protocol_of(endpoint->protocol);
+		rule->id = (uint16_t)index;
+		rule->port_low = endpoint->ports[i].low;
+		rule->port_high = endpoint->ports[i].high;
+	}
+	return 0;
+}
+
+static int add_unix(const struct profile_endpoint *endpoint, unsigned index,
+		    struct ambit_policy *policy, struct error *error)
+{
+	const char *path = endpoint->to + strlen("unix:");
+
+	if (policy->unix_count == AMBIT_UNIX_PATHS)
+		return error_set(error, E2BIG, "egress[%u] to %s: too many unix "
+				 "sockets: an agent can have %d", index,
+				 endpoint->to, AMBIT_UNIX_PATHS);
+	struct ambit_unix *to = &policy->unix_paths[policy->unix_count++];
+	to->id = (uint16_t)index;
+	to->length = (uint16_t)strlen(path);
+	memcpy(to->path, path, to->length);
+	return 0;
+}
+
+/* Whether a path that is not listed can only lead to the agent's own sockets.
+ * A listed directory of the host may hold anybody's; and beside a listed socket
+ * another spelling of its path would be recorded as the agent's own. */
+static int only_private(const struct ambit_policy *policy,
+			const struct profile *profile)
+{
+	return !profile->files.read_count && !profile->files.write_count &&
+	       !policy->unix_count;
+}
+
+int policy_fill(const struct profile *profile, const struct plan_layers *layers,
+		struct ambit_policy *policy, struct error *error)
+{
+	int result = 0;
+
+	for (unsigned i = 0; i < profile->egress_count && !result; i++) {
+		const struct profile_endpoint *endpoint = &profile->egress[i];
+		switch (endpoint->kind) {
+		case PROFILE_ENDPOINT_ADDRESS:
+		case PROFILE_ENDPOINT_BLOCK:
+			result = add_rules(endpoint, i, policy, error);
+			break;
+		case PROFILE_ENDPOINT_UNIX:
+			result = add_unix(endpoint, i, policy, error);
+			break;
+		case PROFILE_ENDPOINT_NAME:
+			break;	/* addresses come when they are resolved */
+		}
+	}
+	if (result < 0)
+		return result;
+	if (profile->listen_count > AMBIT_LISTENS)
+		return error_set(error, E2BIG, "listen: too many entries: an agent "
+				 "can have %d", AMBIT_LISTENS);
+	for (unsigned i = 0; i < profile->listen_count; i++) {
+		const struct profile_listen *from = &profile->listen[i];
+		policy->listens[policy->listen_count++] = (struct ambit_listen){
+			.port_low = from->ports.low,
+			.port_high = from->ports.high,
+			.protocol = protocol_of(from->protocol),
+			.anywhere = from->anywhere ? 1 : 0,
+		};
+	}
+	policy->unix_mode = only_private(policy, profile) ? AMBIT_UNIX_PRIVATE :
+							     AMBIT_UNIX_LISTED;
+	policy->abstract_scoped = layers->abstract_scope ? 1 : 0;
+	return 0;
+}

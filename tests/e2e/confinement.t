@@ -1,0 +1,152 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What surrounds an agent, as the agent finds it (inside.py) and as the host does.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/node.sh
+node_begin
+
+# A directory of mode 0700 that belongs to somebody; nothing on the way to it
+# lets others in.
+WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
+at_exit 'rm -rf "$WORK"'
+OWNER=54321
+mkdir -m 700 "$WORK/read" "$WORK/write"
+echo content >"$WORK/read/file"
+chmod 600 "$WORK/read/file"
+chown -R $OWNER:$OWNER "$WORK/read" "$WORK/write"
+chmod 700 "$WORK"
+
+profile bounded 'run:
+  environment: {COLOUR: "blue"}
+  pass-environment: [HOST_NAME, ABSENT]
+limits: {processes: 24, open-files: 64, file-size: 1M}' \
+	"files: {read: [$WORK/read], write: [$WORK/write]}"
+SECRET=hidden
+HOST_NAME=$(hostname)
+export SECRET HOST_NAME
+run ambit_run bounded python3 -c "$(sed "s|/work/|$WORK/|g" tests/e2e/inside.py)"
+is "the program inside went to its end" "$STATUS $ERR" "0 "
+INSIDE=$OUT
+
+# found NAME VALUE
+found() {
+	is "inside: $1" "$(printf '%s\n' "$INSIDE" | sed -n "s|^$1=||p")" "$2"
+}
+while IFS='|' read -r name value; do
+	found "$name" "$value"
+done <<TABLE
+uids|True
+groups|[]
+CapInh|0
+CapPrm|0
+CapEff|0
+CapBnd|0
+CapAmb|0
+NoNewPrivs|1
+Seccomp|2
+dumpable core|(0, 0)
+processes|(24, 24)
+open files|(64, 64)
+file size|(1048576, 1048576)
+user|agent
+group|agent
+home|0o700
+hostname is the host's|False
+environment|AMBIT_AGENT_ID COLOUR CREDENTIALS_DIRECTORY HOME LANG LOGNAME PATH SHELL USER
+descriptors|[0, 1, 2]
+processes seen|True
+session|True
+/sys|No such file or directory
+/root|No such file or directory
+/boot|No such file or directory
+/mnt|No such file or directory
+/opt|No such file or directory
+/var/lib|No such file or directory
+/etc/shadow|No such file or directory
+/etc/ssl/private|No such file or directory
+/run/systemd|No such file or directory
+/run/dbus|No such file or directory
+/var/run/docker.sock|No such file or directory
+/run/ambit/control|No such file or directory
+/run/ambit/audit|No such file or directory
+/proc/keys|empty
+write /|refused
+write /usr/x|refused
+write /etc/x|refused
+write /dev/x|refused
+write /proc/sys/kernel/hostname|refused
+write /proc/self/oom_score_adj|refused
+write /run/x|refused
+$WORK/read|True 0o700
+$WORK/write|True 0o700
+read|content
+write in read|Read-only file system
+exec of what it wrote|Permission denied
+exec through the loader|True
+exec of a copy through the loader|True
+exec in /tmp|Permission denied
+exec in /home/agent|Permission denied
+exec in /dev/shm|Permission denied
+exec of a memory file|Permission denied
+a file over file-size|File too large
+too many open files|Too many open files
+too many processes|Resource temporarily unavailable
+TABLE
+unlike "every mount is as it should be" "$INSIDE" " lacks="
+like "capabilities are locked" "$INSIDE" "securebits=0x"
+is "what it wrote belongs to the owner of the path" \
+	"$(find "$WORK/write" -mindepth 1 -printf '%U:%G\n' | sort -u)" "$OWNER:$OWNER"
+is "the other paths are as they were" "$(stat -c '%u %a' "$WORK/read/file")" "$OWNER 600"
+
+# ---- seen from the host --------------------------------------------------------
+profile sleeper
+ambit run --profile sleeper --name one --detach -- sleep 600 >/dev/null
+ambit run --profile sleeper --name two --detach -- sleep 600 >/dev/null
+pid=$(field one pid)
+uid=$(field one uid)
+is "two agents of one profile have two uids" \
+	"$(test "$uid" != "$(field two uid)" && echo differ)" differ
+is "every process of it has its uid and gid" \
+	"$(ps -o uid=,gid= --pid "$pid" --ppid "$pid" | tr -s ' ' | sort -u)" " $uid $uid"
+like "its cgroup" "$(cat "/proc/$pid/cgroup")" "0::${NODE_CGROUP#"$(cgroup2)"}/"
+is "its cgroup is the node's word" "$(sed -n 's/^0:://p' "/proc/$pid/cgroup")" \
+	"$(field one cgroup | sed "s|^$(cgroup2)||")"
+for kind in mnt pid ipc uts cgroup; do
+	case $kind in
+	cgroup) ours=$(readlink "/proc/$(pgrep -P "$pid")/ns/$kind") ;;
+	*) ours=$(readlink "/proc/$pid/ns/$kind") ;;
+	esac
+	is "own $kind namespace" \
+		"$(test "$ours" != "$(readlink /proc/self/ns/$kind)" && echo own)" own
+done
+is "network and user namespace of the host: the hooks hold egress" \
+	"$(readlink "/proc/$pid/ns/net" "/proc/$pid/ns/user" | tr '\n' ' ')" \
+	"$(readlink /proc/self/ns/net /proc/self/ns/user | tr '\n' ' ')"
+run ambit_run sleeper sh -c "kill -0 $pid; ls /proc/$pid; kill -0 $(field two pid)"
+unlike "an agent can't signal another's processes" "$STATUS" "^0"
+ok "kill" ambit kill one two --reason "test over"
+
+# ---- execute -------------------------------------------------------------------
+profile runs-tmp 'files: {execute: [/tmp]}'
+runs "listed under execute: what it wrote runs" 0 \
+	ambit_run runs-tmp sh -c 'cp /bin/echo /tmp/say && /tmp/say yes'
+runs "elsewhere it still does not" 126 \
+	ambit_run runs-tmp sh -c 'cp /bin/echo $HOME/say && exec $HOME/say no'
+
+# ---- what can't be held is refused -----------------------------------------------
+while IFS='|' read -r clause yaml; do
+	profile unheld "$yaml"
+	controllers=$(cat "$(cgroup2)/cgroup.controllers")
+	controller=${clause#cgroup controller }
+	case " $controllers " in
+	*" $controller "*) skip "$clause" "this machine has it" ;;
+	*) refused "refused: $clause" 125 "$controller" ambit_run unheld true ;;
+	esac
+done <<'TABLE'
+cgroup controller memory|limits: {memory: 512M}
+cgroup controller cpu|limits: {cpu: 100%}
+TABLE
+profile named 'egress: [{to: crm.example.com, ports: [443]}]'
+refused "refused: a name" 125 "crm.example.com" ambit_run named true
+finish
