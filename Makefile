@@ -32,7 +32,8 @@ LDFLAGS ?= -Wl,-z,relro,-z,now
 
 # ---- packages -------------------------------------------------------------
 BUILD_PACKAGES := gcc make libc6-dev linux-libc-dev pkg-config clang bpftool \
-	libbpf-dev libseccomp-dev libcap-dev libssl-dev libcyaml-dev libjansson-dev
+	libbpf-dev libseccomp-dev libcap-dev libssl-dev libcyaml-dev libyaml-dev \
+	libjansson-dev
 TEST_PACKAGES := perl iproute2 openssl curl git python3 python3-jwt \
 	python3-cryptography nodejs nginx-light procps tmux bubblewrap hyperfine \
 	util-linux gcc-multilib man-db mandoc
@@ -89,7 +90,7 @@ $(LIBEXEC)/ambit-init: $(call objects,init)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -static -o $@ $^
 $(LIBEXEC)/ambitd: $(call objects,warden) $(PROFILE) $(BASE)
-	$(call link,-lcyaml -lseccomp -lcap -lbpf -ljansson -lcrypto)
+	$(call link,-lcyaml -lyaml -lyaml -lseccomp -lcap -lbpf -ljansson -lcrypto)
 $(LIBEXEC)/ambit-recorder: $(call objects,recorder) $(AUDIT) $(BASE)
 	$(call link,-lseccomp -lcap)
 $(LIBEXEC)/ambit-issuer: $(call objects,issuer) $(BASE)
@@ -99,7 +100,7 @@ $(LIBEXEC)/ambit-porter: $(call objects,porter) $(BASE)
 $(LIBEXEC)/ambit-audit: $(B)/obj/launcher/audit/main.o $(AUDIT) $(BASE)
 	$(call link,-ljansson)
 $(LIBEXEC)/ambit-profile: $(B)/obj/launcher/profile/main.o $(PROFILE) $(BASE)
-	$(call link,-lcyaml -lseccomp -lcrypto)
+	$(call link,-lcyaml -lyaml -lyaml -lseccomp -lcrypto)
 
 # ---- kernel programs ------------------------------------------------------
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))

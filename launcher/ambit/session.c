@@ -20,6 +20,7 @@
 
 #define RECONNECT_MS 10000
 #define RECONNECT_EVERY_MS 50
+#define OWN_FDS 3
 
 struct session {
 	const struct session_options *options;
@@ -27,6 +28,8 @@ struct session {
 	struct streams *streams;
 	struct terminal terminal;
 	int signals;
+	struct client courier;		/* carries signals to the node */
+	uint64_t unsent;		/* bit N: signal N, for when it is back */
 	char agent[AMBIT_ID_SIZE];	/* "" until it was launched */
 	json_t *end;			/* the agent as it ended */
 	int64_t reconnect_until;	/* 0: connected */
@@ -128,57 +131,57 @@ static void take_replies(struct session *session)
 	}
 }
 
-static void reconnect(struct session *session)
-{
-	struct error error = { 0 };
-	int result = node_connect(session->client, &error);
-
-	if (result == 0)
-		result = client_send(session->client, "Wait",
-				     json_pack("{s:s}", "agent", session->agent),
-				     0, &error);
-	if (result == 0) {
-		session->reconnect_until = 0;
-		return;
-	}
-	client_close(session->client);
-	if (node_clock() < session->reconnect_until)
-		return;
-	terminal_restore(&session->terminal);
-	finish(session, say_refusal(AMBIT_EXIT_FAILED, "run",
-		"the agent stays bounded; see ambit ps once the node runs",
-		"the node went away and was not back within %d s",
-		RECONNECT_MS / 1000));
-}
-
 /* ---- signals -------------------------------------------------------------- */
 
 static const int forwarded[] = { SIGINT,  SIGTERM, SIGHUP,
 				 SIGQUIT, SIGUSR1, SIGUSR2 };
 
 /* On a connection of its own: replies on ours come in the order of the calls,
- * and the first is open until the agent ends. */
+ * and the first is open until the agent ends.  Nobody waits for the answer: an
+ * error says that the agent has ended, and that will be told anyway. */
 static void forward(struct session *session, int number)
 {
-	struct client client = CLIENT_CLOSED;
-	struct reply reply = { 0 };
 	struct error error = { 0 };
-	int result = node_connect(&client, &error);
+	int result = 0;
 
+	if (session->courier.fd < 0)
+		result = node_connect(&session->courier, &error);
 	if (result == 0)
-		result = client_send(&client, "Signal",
+		result = client_send(&session->courier, "Signal",
 				     json_pack("{s:s, s:i}", "agent",
 					       session->agent, "signal", number),
 				     0, &error);
 	if (result == 0)
-		result = client_receive(&client, 1, &reply, &error);
-	/* An error reply says that the agent has ended: so will its end. */
-	if (result <= 0)
+		return;
+	client_close(&session->courier);
+	/* The node is away: reconnect() sends it when it is back. */
+	if (result == -ENOENT || result == -ECONNREFUSED || result == -EPIPE)
+		session->unsent |= 1ULL << number;
+	else
 		say_note("run", "signal %d did not reach the agent: %s", number,
-			 result ? error.text : "the node closed the connection");
-	if (result > 0)
+			 error.text);
+}
+
+static void forward_unsent(struct session *session)
+{
+	uint64_t unsent = session->unsent;
+
+	session->unsent = 0;
+	for (int number = 1; number < 64; number++)
+		if (unsent >> number & 1)
+			forward(session, number);
+}
+
+static void drop_answers(struct session *session)
+{
+	struct reply reply;
+	struct error error = { 0 };
+	int result;
+
+	while ((result = client_receive(&session->courier, 0, &reply, &error)) > 0)
 		reply_release(&reply);
-	client_close(&client);
+	if (result != -EAGAIN)
+		client_close(&session->courier);
 }
 
 /* SIGTSTP comes from outside: in raw mode Ctrl-Z is a byte for the agent. */
@@ -232,6 +235,32 @@ static int signals_open(void)
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* ---- a node that went away ------------------------------------------------ */
+
+static void reconnect(struct session *session)
+{
+	struct error error = { 0 };
+	int result = node_connect(session->client, &error);
+
+	if (result == 0)
+		result = client_send(session->client, "Wait",
+				     json_pack("{s:s}", "agent", session->agent),
+				     0, &error);
+	if (result == 0) {
+		session->reconnect_until = 0;
+		forward_unsent(session);
+		return;
+	}
+	client_close(session->client);
+	if (node_clock() < session->reconnect_until)
+		return;
+	terminal_restore(&session->terminal);
+	finish(session, say_refusal(AMBIT_EXIT_FAILED, "run",
+		"the agent stays bounded; see ambit ps once the node runs",
+		"the node went away and was not back within %d s",
+		RECONNECT_MS / 1000));
 }
 
 /* ---- the end -------------------------------------------------------------- */
@@ -288,21 +317,24 @@ static int report_end(const struct session *session)
 static void loop(struct session *session)
 {
 	while (!session->over) {
-		struct pollfd fds[2 + TERMINAL_FDS + STREAMS_FDS] = {
+		struct pollfd fds[OWN_FDS + TERMINAL_FDS + STREAMS_FDS] = {
 			{ .fd = session->client->fd, .events = POLLIN },
 			{ .fd = session->signals, .events = POLLIN },
+			{ .fd = session->courier.fd, .events = POLLIN },
 		};
-		struct pollfd *terminal = fds + 2;
+		struct pollfd *terminal = fds + OWN_FDS;
 		struct pollfd *stream = terminal + TERMINAL_FDS;
 		int waits = terminal_prepare(&session->terminal, terminal);
 		streams_prepare(session->streams, stream);
 		if (session->reconnect_until)
 			waits = RECONNECT_EVERY_MS;
-		if (poll(fds, 2 + TERMINAL_FDS + STREAMS_FDS, waits) < 0)
+		if (poll(fds, OWN_FDS + TERMINAL_FDS + STREAMS_FDS, waits) < 0)
 			continue;
 		/* First, as long as the descriptors are those polled for. */
 		streams_relay(session->streams, stream);
 		terminal_relay(&session->terminal, terminal);
+		if (fds[2].revents)
+			drop_answers(session);
 		if (fds[1].revents)
 			take_signals(session);
 		if (session->reconnect_until)
@@ -316,7 +348,8 @@ int session_run(struct client *client, struct streams *streams,
 		const struct session_options *options)
 {
 	struct session session = { .options = options, .client = client,
-				   .streams = streams, .terminal = TERMINAL_NONE };
+				   .streams = streams, .terminal = TERMINAL_NONE,
+				   .courier = CLIENT_CLOSED };
 
 	session.signals = signals_open();
 	if (session.signals < 0)
@@ -327,6 +360,7 @@ int session_run(struct client *client, struct streams *streams,
 	terminal_finish(&session.terminal, session.end != NULL);
 	streams_finish(streams, session.end != NULL);
 	client_close(client);
+	client_close(&session.courier);
 	own_close(&session.signals);
 	if (session.end)
 		session.status = report_end(&session);

@@ -115,11 +115,11 @@ static void part_path(struct writer *writer, const struct ambit_record *record)
 }
 
 /* A profile's "to" is a name when it is no address, block or unix path. */
-static int is_name(const char *to)
+static int is_name(const char to[AMBIT_TEXT_SIZE])
 {
 	int letters = 0;
 
-	for (const char *at = to; *at; at++) {
+	for (const char *at = to; at < to + AMBIT_TEXT_SIZE && *at; at++) {
 		if (*at == '/' || *at == ':' || *at == '*')
 			return 0;
 		if ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z'))

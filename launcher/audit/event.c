@@ -104,17 +104,19 @@ static void put_caller(struct writer *writer, const struct ambit_event *event)
 	writer_close(writer);
 }
 
-static const char *base_name(const char *path)
+static const char *base_name(const char *path, size_t size)
 {
-	const char *slash = strrchr(path, '/');
+	size_t length = strnlen(path, size);
+	const char *slash = memrchr(path, '/', length);
 
-	return slash && slash[1] ? slash + 1 : path;
+	return slash && slash + 1 < path + length ? slash + 1 : path;
 }
 
 static void put_agent_process(struct writer *writer, const struct about *about)
 {
 	const struct ambit_event *event = about->event;
-	const char *name = base_name(event->command);
+	const char *name = base_name(event->command,
+				     sizeof(event->command));
 	size_t room = sizeof(event->command) - (size_t)(name - event->command);
 
 	writer_open(writer, "process");

@@ -165,7 +165,7 @@ int walls_enter(const struct walls *walls, struct error *error)
 	/* Once more: a change of euid resets it to fs.suid_dumpable. */
 	if (!result)
 		result = set_promises(error);
-	if (!result)
+	if (!result && (walls->calls || walls->rule_count))
 		result = set_filter(walls, error);
 	return result;
 }

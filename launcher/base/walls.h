@@ -16,7 +16,8 @@ struct walls {
 	uid_t uid;		/* uid, gid; (uid_t)-1: stay who we are */
 	uint64_t capabilities;	/* bits (1 << CAP_…) that stay permitted and
 				 * effective; the bounding set loses all others */
-	const char *const *calls;	/* system calls, NULL-terminated */
+	const char *const *calls;	/* system calls, NULL-terminated; NULL and no
+					 * rules: no filter */
 	const struct filter_rule *rules;	/* calls with conditions, … */
 	size_t rule_count;
 };

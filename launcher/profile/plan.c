@@ -157,8 +157,8 @@ static int add_limits(struct builder *builder)
 		word_print_size(profile->limits.memory, text);
 	snprintf(clause, sizeof(clause), "limits.memory %s", text);
 	int result = add_controlled(builder, clause, "memory",
-				    "memory.max, memory.swap.max 0, "
-				    "memory.oom.group", limited,
+				    "memory.max, memory.swap.max 0",
+				    limited,
 				    layers->memory_controller);
 	limited = profile->limits.cpu != PROFILE_UNLIMITED;
 	if (limited)

@@ -293,6 +293,17 @@ int node_sweep(struct warden *warden, struct error *error)
 						 error);
 }
 
+static int holds(cap_flag_t set, cap_value_t capability)
+{
+	cap_t own = cap_get_proc();
+	cap_flag_value_t value = CAP_CLEAR;
+
+	if (own)
+		cap_get_flag(own, capability, set, &value);
+	cap_free(own);
+	return value == CAP_SET;
+}
+
 #define BIT(capability) (1ULL << (capability))
 
 /*
@@ -302,7 +313,7 @@ int node_sweep(struct warden *warden, struct error *error)
  */
 int node_walls(struct error *error)
 {
-	const struct walls walls = {
+	struct walls walls = {
 		.uid = (uid_t)-1,
 		.capabilities =
 			BIT(CAP_SYS_ADMIN) |	/* mounts, namespaces, cgroups */
@@ -318,5 +329,11 @@ int node_walls(struct error *error)
 			BIT(CAP_SYS_RESOURCE),	/* limits above our own */
 	};
 
+	/* Where root itself lacks one (containers without CAP_SYS_RESOURCE), what
+	 * needs it fails by name when it is needed. */
+	for (int capability = 0; capability < 64; capability++)
+		if (walls.capabilities & BIT(capability) &&
+		    !holds(CAP_PERMITTED, capability))
+			walls.capabilities &= ~BIT(capability);
 	return walls_enter(&walls, error);
 }

@@ -9,6 +9,11 @@
 /* Tries the ways out in a scratch cgroup; notes the layers that held. */
 int proof_hooks(struct warden *warden, struct error *error);
 
+/* Tells a recorder that starts whose records the proof's are. */
+void proof_open(struct warden *warden);
+/* 1 if CLOSED was about the proof. */
+int proof_closed(struct warden *warden, const struct ambit_closed *closed);
+
 /* With the recorder running: its count of records must be the kernel's. */
 int proof_records(struct warden *warden, struct error *error);
 

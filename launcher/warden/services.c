@@ -7,6 +7,7 @@
 #include "credentials.h"
 #include "end.h"
 #include "launch.h"
+#include "proof.h"
 #include "records.h"
 #include "spawn.h"
 #include "timer.h"
@@ -207,6 +208,7 @@ static void greet(struct warden *warden, enum service_kind kind)
 		AGENTS_EACH(warden, agent)
 			if (!agent->gone && agent->cgroup_id)
 				records_open(warden, agent);
+		proof_open(warden);
 		kernel_rings(warden->kernel, fds);
 		services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_RINGS,
 			      &rings, fds);
@@ -280,7 +282,8 @@ static void dispatch(struct warden *warden, enum service_kind kind,
 	} else if (kind == SERVICE_RECORDER) {
 		if (message->type == AMBIT_MESSAGE_DURABLE)
 			records_durable(warden, &body->durable);
-		else if (message->type == AMBIT_MESSAGE_CLOSED)
+		else if (message->type == AMBIT_MESSAGE_CLOSED &&
+			 !proof_closed(warden, &body->closed))
 			end_closed(warden, &body->closed);
 		else if (message->type == AMBIT_MESSAGE_HEALTH)
 			set_health(warden, body->health.error);

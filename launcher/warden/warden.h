@@ -127,6 +127,11 @@ struct warden {
 	unsigned agent_count;
 	struct source control, signals, timer, addresses;
 	struct connection *connections;
+	struct {		/* proof.h */
+		uint64_t instance, records;
+		int done;
+		struct ambit_closed closed;
+	} proof;
 	int log_error;		/* errno while records can't be written */
 	int proven;		/* launches are taken */
 	int stopping;

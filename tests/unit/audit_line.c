@@ -446,10 +446,7 @@ static void random_bytes(void)
 				places[i][j] = (unsigned char)(
 					(seed = seed * 1664525 + 1013904223) >> 21 &
 					0xff);
-		/* Lengths and zeros are the receiver's business. */
-		record.path_length %= AMBIT_UNIX_PATH + 1;
 		event.kind = 1 + event.kind % AMBIT_EVENT_ADOPTED;
-		to.to[AMBIT_TEXT_SIZE - 1] = 0;
 		const struct audit_connection made = { &record,
 						       round & 1 ? &open : NULL,
 						       round & 2 ? &to : NULL };
