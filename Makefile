@@ -90,7 +90,7 @@ $(LIBEXEC)/ambit-init: $(call objects,init)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -static -o $@ $^
 $(LIBEXEC)/ambitd: $(call objects,warden) $(PROFILE) $(BASE)
-	$(call link,-lcyaml -lyaml -lyaml -lseccomp -lcap -lbpf -ljansson -lcrypto)
+	$(call link,-lcyaml -lyaml -lseccomp -lcap -lbpf -ljansson -lcrypto)
 $(LIBEXEC)/ambit-recorder: $(call objects,recorder) $(AUDIT) $(BASE)
 	$(call link,-lseccomp -lcap)
 $(LIBEXEC)/ambit-issuer: $(call objects,issuer) $(BASE)
@@ -100,7 +100,7 @@ $(LIBEXEC)/ambit-porter: $(call objects,porter) $(BASE)
 $(LIBEXEC)/ambit-audit: $(B)/obj/launcher/audit/main.o $(AUDIT) $(BASE)
 	$(call link,-ljansson)
 $(LIBEXEC)/ambit-profile: $(B)/obj/launcher/profile/main.o $(PROFILE) $(BASE)
-	$(call link,-lcyaml -lyaml -lyaml -lseccomp -lcrypto)
+	$(call link,-lcyaml -lyaml -lseccomp -lcrypto)
 
 # ---- kernel programs ------------------------------------------------------
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(B)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))

@@ -17,7 +17,7 @@ $(B)/san/%.o: %.c
 $(B)/tests/unit/%.t: $(B)/san/tests/unit/%.o $(B)/san/tests/tap/tap.o $(patsubst %.c,$(B)/san/%.o,$(PURE))
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ -lcyaml -lyaml -lyaml -lseccomp -lcap -ljansson -lcrypto
+	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ -lcyaml -lyaml -lseccomp -lcap -ljansson -lcrypto
 
 # Small C programs that tests run: tests/*/NAME.probe.c → build/tests/bin/NAME
 TEST_BINS := $(foreach source,$(wildcard tests/*/*.probe.c),$(B)/tests/bin/$(notdir $(source:.probe.c=)))

@@ -220,16 +220,10 @@ static const char *const agent[] = {
 	"@memory", "@process", "@identity", "@base-io", "@signals", "@time",
 	"@ipc", "@network", NULL
 };
-static const char *const offline[] = {
-	"@memory", "@process", "@identity", "@base-io", "@signals", "@time",
-	"@ipc", NULL
-};
-
 #define SET(name, why, rules) { name, why, rules, COUNT(rules), NULL }
 
 const struct syscall_set sets_all[] = {
 	{ "@agent", "what ordinary programs use: the default", NULL, 0, agent },
-	{ "@offline", "@agent without @network", NULL, 0, offline },
 	{ "@base-io", "files and waiting for them", NULL, 0, base_io },
 	SET("@memory", "memory of the process itself", memory),
 	SET("@process", "starting, watching and ending processes", process),

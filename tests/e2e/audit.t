@@ -1,0 +1,138 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What is recorded, and that the log can be checked.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/node.sh
+. tests/lib/net.sh
+node_begin
+net_begin
+net_serve python3 tests/lib/echo.py "tcp:$NET4.2:7000" "udp:$NET4.2:7000"
+
+profile recorded "egress:
+  - {to: $NET4.2, ports: [7000], protocol: tcp, tool: ledger}
+credentials:
+  - {name: tls, type: x509-svid, ttl: 1h}
+  - {name: api, type: jwt-svid, audience: \"https://api.example.com\", ttl: 5m}"
+TRY='
+import socket, sys
+for host, kind in ((sys.argv[1], 1), (sys.argv[2], 1), (sys.argv[1], 2)):
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == 1 else socket.SOCK_DGRAM)
+    try:
+        s.connect((host, 7000))
+    except PermissionError:
+        pass
+sys.exit(9)'
+run ambit run --profile recorded --name clerk --task T-77 -- python3 -c "$TRY" "$NET4.2" "$NET4.3"
+is "the agent's own status" "$STATUS" 9
+LOG=$AMBIT_ROOT/var/log/ambit
+
+# Every line is one JSON object of OCSF with what all have in common.
+cat >"$TAP_DIRECTORY/check.py" <<'PYTHON'
+import collections, json, sys
+kinds = collections.Counter()
+kseq = collections.defaultdict(list)
+sequence = 0
+for line in sys.stdin:
+    r = json.loads(line)
+    for name in ("activity_id", "category_uid", "class_uid", "type_uid", "time",
+                 "severity_id", "metadata", "message", "status_id", "device"):
+        assert name in r, (name, line)
+    assert r["type_uid"] == r["class_uid"] * 100 + r["activity_id"], line
+    assert r["metadata"]["version"] == "1.8.0", line
+    assert r["metadata"]["sequence"] == sequence, (sequence, line)
+    sequence += 1
+    kinds[r["type_uid"]] += 1
+    u = r.get("unmapped", {})
+    if r["class_uid"] == 4001:
+        kseq[r["metadata"]["correlation_uid"]].append(u["kseq"])
+        assert u.get("task", "T-77") == "T-77", line
+for agent, numbers in kseq.items():
+    assert numbers == list(range(1, len(numbers) + 1)), (agent, numbers)
+print(*sorted(kinds.items()))
+PYTHON
+run sh -c "ambit audit show --json | python3 $TAP_DIRECTORY/check.py"
+is "every record has the common fields, no number is missing" "$STATUS $ERR" "0 "
+KINDS=$OUT
+while IFS='|' read -r name kind; do
+	like "recorded: $name" " $KINDS " "($kind, "
+done <<'TABLE'
+connection allowed|400101
+connection refused|400105
+launch|100701
+exit|100702
+credential issued|300401
+credential ended|300404
+TABLE
+run ambit audit show --agent clerk
+is "readable: one line a record" "$(printf '%s\n' "$OUT" | wc -l)" \
+	"$(ambit audit show --json --agent clerk | wc -l)"
+like "readable: allowed by which entry, refused why" "$OUT" "ledger" "allowed" "denied" \
+	"$NET4.2" "$NET4.3"
+is "two refusals: another server, another protocol" \
+	"$(ambit audit show --json --agent clerk --denied | wc -l)" 2
+run ambit audit show --json --agent clerk
+like "who, what for, by which rules" "$OUT" '"T-77"' 'spiffe://' 'agent/recorded' \
+	'profile_sha256' 'seccomp'
+unlike "no secret is in the log" "$(cat "$LOG"/* 2>/dev/null)" "PRIVATE KEY"
+unlike "no argument is in the log" "$(cat "$LOG"/* 2>/dev/null)" "import socket"
+
+# Launches that were refused, with the reason.
+run ambit_run no-such-profile true
+profile expired
+sed -i 's/9999-12-31/2020-01-01/' "$PROFILES/expired.yaml"
+run ambit_run expired true
+run ambit audit show
+like "refusals to launch are recorded" "$OUT" "launch refused" "no-such-profile" "2020-01-01"
+
+# ---- the pipe -------------------------------------------------------------------
+mkfifo "$TAP_DIRECTORY/tail"
+ambit audit tail --from 0 --json >"$TAP_DIRECTORY/tail" &
+tail=$!
+exec 4<"$TAP_DIRECTORY/tail"
+read -r line <&4
+is "tail starts at a position" "$(printf '%s\n' "$line" | member metadata.sequence)" 0
+ambit run --name live --profile recorded -- true
+is "tail streams what comes" "$(grep -m 1 -c '"live"' <&4)" 1
+kill "$tail"
+wait "$tail" 2>/dev/null
+exec 4<&-
+
+# ---- proof ----------------------------------------------------------------------
+runs "verify" 0 ambit audit verify
+ok "export" sh -c "ambit audit export >$TAP_DIRECTORY/export"
+# A record that is not there any more, or not as it was, is noticed: in a copy.
+for harm in '2d' '2s/T-77/T-78/' '2{h;d};3G' '2s/"time":1/"time":2/'; do
+	cp -r "$LOG" "$TAP_DIRECTORY/copy"
+	sed -i "$harm" "$(find "$TAP_DIRECTORY/copy" -type f -size +1k | sort | head -n 1)"
+	mkdir -p "$TAP_DIRECTORY/root/var/log"
+	mv "$TAP_DIRECTORY/copy" "$TAP_DIRECTORY/root/var/log/ambit"
+	run env AMBIT_ROOT="$TAP_DIRECTORY/root" ambit audit verify
+	unlike "verify notices: $harm" "$STATUS" 0
+	rm -r "$TAP_DIRECTORY/root"
+done
+
+# ---- what was issued verifies without us -------------------------------------------
+WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
+at_exit 'rm -rf "$WORK"'
+cat >>"$PROFILES/recorded.yaml" <<YAML
+files: {write: [$WORK]}
+YAML
+ambit run --profile recorded --name clerk2 --task T-78 -- \
+	sh -c "cp -rL \$CREDENTIALS_DIRECTORY/. $WORK/; ls -lan \$CREDENTIALS_DIRECTORY"  >"$TAP_DIRECTORY/ls"
+KEYS=$AMBIT_ROOT/var/lib/ambit/keys/authority
+ok "the certificate" openssl verify -x509_strict -CAfile "$KEYS/ca.pem" "$WORK/tls.pem"
+like "its identity" "$(openssl x509 -in "$WORK/tls.pem" -noout -ext subjectAltName)" \
+	"URI:$(field clerk2 spiffe_id)"
+cat >"$TAP_DIRECTORY/token.py" <<'PYTHON'
+import json, jwt, sys
+token = open(sys.argv[1]).read().strip()
+keys = jwt.PyJWKSet.from_dict(json.load(open(sys.argv[2])))
+kid = jwt.get_unverified_header(token)["kid"]
+key = next(k for k in keys.keys if k.key_id == kid).key
+claims = jwt.decode(token, key, algorithms=["ES256"], audience="https://api.example.com")
+print(claims["sub"], "T-78" in json.dumps(claims), claims["exp"] - claims["iat"] <= 300)
+PYTHON
+run python3 "$TAP_DIRECTORY/token.py" "$WORK/api" "$KEYS/keys.jwks"
+is "the token" "$OUT$ERR" "$(field clerk2 spiffe_id) True True"
+finish

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See kernel_agent.h. */
+#include "kernel_agent.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE 5000	/* milliseconds until something is taken not to come */
+
+static int kept[KEPT];
+static struct place last_sender;
+
+/* ---- the process ------------------------------------------------------------------ */
+
+struct order {
+	deed what;
+	struct place place;
+	int number;
+};
+
+struct place place_at(const char *text, int port)
+{
+	struct place place = { .length = sizeof(struct sockaddr_in) };
+	struct sockaddr_in *four = (struct sockaddr_in *)&place.address;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&place.address;
+	struct sockaddr_un *local = (struct sockaddr_un *)&place.address;
+
+	if (text[0] == '/' || text[0] == '@') {
+		size_t length = strnlen(text, sizeof(local->sun_path));
+		local->sun_family = AF_UNIX;
+		memcpy(local->sun_path, text, length);
+		if (text[0] == '@')
+			local->sun_path[0] = 0;
+		place.length = offsetof(struct sockaddr_un, sun_path) + length;
+	} else if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons((uint16_t)port);
+	} else {
+		place.length = sizeof(*six);
+		inet_pton(AF_INET6, text, &six->sin6_addr);
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons((uint16_t)port);
+	}
+	return place;
+}
+
+static void serve(int socket)
+{
+	struct order order;
+
+	memset(kept, -1, sizeof(kept));
+	signal(SIGPIPE, SIG_IGN);
+	while (recv(socket, &order, sizeof(order), 0) == sizeof(order)) {
+		int result = order.what(&order.place, order.number);
+		if (send(socket, &result, sizeof(result), 0) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+struct agent agent_start(int cgroup)
+{
+	struct clone_args arguments = { .flags = CLONE_INTO_CGROUP,
+					.exit_signal = SIGCHLD,
+					.cgroup = (uint64_t)cgroup };
+	struct agent agent;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		abort();
+	fflush(NULL);
+	agent.pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+	if (agent.pid < 0)
+		abort();
+	if (agent.pid == 0) {
+		close(ends[0]);
+		serve(ends[1]);
+	}
+	close(ends[1]);
+	agent.socket = ends[0];
+	return agent;
+}
+
+int agent_do(const struct agent *agent, deed what, const struct place *place,
+	     int number)
+{
+	struct order order = { .what = what, .number = number };
+	int result;
+
+	if (place)
+		order.place = *place;
+	if (send(agent->socket, &order, sizeof(order), 0) != sizeof(order) ||
+	    recv(agent->socket, &result, sizeof(result), 0) != sizeof(result))
+		return -EPIPE;
+	return result;
+}
+
+void agent_end(struct agent *agent)
+{
+	close(agent->socket);
+	waitpid(agent->pid, NULL, 0);
+}
+
+/* ---- single deeds ------------------------------------------------------------------- */
+
+static const struct sockaddr *address_of(const struct place *place)
+{
+	return (const struct sockaddr *)&place->address;
+}
+
+static int open_for(const struct place *place, int type)
+{
+	return socket(place->address.ss_family, type | SOCK_CLOEXEC, 0);
+}
+
+/* Closes `fd` and makes a result of what the last call returned. */
+static int finish(int fd, long returned)
+{
+	int result = returned < 0 ? -errno : (int)returned;
+
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+int do_tcp(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_STREAM);
+
+	(void)unused;
+	return finish(fd, fd < 0 ? -1 : connect(fd, address_of(place),
+						place->length));
+}
+
+int do_fast_open_sendto(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_STREAM);
+
+	(void)unused;
+	return finish(fd, sendto(fd, "x", 1, MSG_FASTOPEN, address_of(place),
+				 place->length));
+}
+
+static long send_by_message(int fd, const struct place *place, int flags,
+			    void *control, size_t control_length)
+{
+	char byte[] = "x";
+	struct iovec part = { byte, 1 };
+	struct place copy = *place;
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1,
+				  .msg_name = &copy.address,
+				  .msg_namelen = copy.length,
+				  .msg_control = control,
+				  .msg_controllen = control_length };
+
+	if (!copy.length)
+		message.msg_name = NULL;
+	return sendmsg(fd, &message, flags);
+}
+
+static long send_by_messages(int fd, const struct place *place, int flags)
+{
+	char byte[] = "x";
+	struct iovec part = { byte, 1 };
+	struct place copy = *place;
+	struct mmsghdr messages[3] = { 0 };
+
+	for (int i = 0; i < 3; i++) {
+		messages[i].msg_hdr.msg_iov = &part;
+		messages[i].msg_hdr.msg_iovlen = 1;
+		messages[i].msg_hdr.msg_name = &copy.address;
+		messages[i].msg_hdr.msg_namelen = copy.length;
+	}
+	return sendmmsg(fd, messages, flags & MSG_FASTOPEN ? 1 : 3, flags);
+}
+
+int do_fast_open_sendmsg(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_STREAM);
+
+	(void)unused;
+	return finish(fd, send_by_message(fd, place, MSG_FASTOPEN, NULL, 0));
+}
+
+int do_fast_open_sendmmsg(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_STREAM);
+
+	(void)unused;
+	return finish(fd, send_by_messages(fd, place, MSG_FASTOPEN));
+}
+
+int do_fast_open_option(const struct place *place, int unused)
+{
+	int one = 1, fd = open_for(place, SOCK_STREAM);
+
+	(void)unused;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one,
+		       sizeof(one)) < 0 ||
+	    connect(fd, address_of(place), place->length) < 0)
+		return finish(fd, -1);
+	return finish(fd, send(fd, "x", 1, MSG_NOSIGNAL));
+}
+
+int do_udp_sendto(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_DGRAM), one = 1;
+
+	(void)unused;
+	setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
+	return finish(fd, sendto(fd, "x", 1, 0, address_of(place),
+				 place->length));
+}
+
+int do_udp_sendto_on6(const struct place *place, int unused)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)unused;
+	return finish(fd, sendto(fd, "x", 1, 0, address_of(place),
+				 place->length));
+}
+
+int do_udp_sendmsg(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_DGRAM);
+
+	(void)unused;
+	return finish(fd, send_by_message(fd, place, 0, NULL, 0));
+}
+
+int do_udp_sendmmsg(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_DGRAM);
+
+	(void)unused;
+	return finish(fd, send_by_messages(fd, place, 0));
+}
+
+static int connect_send(int fd, const struct place *place)
+{
+	if (connect(fd, address_of(place), place->length) < 0)
+		return finish(fd, -1);
+	return finish(fd, send(fd, "x", 1, 0));
+}
+
+int do_udp_connect_send(const struct place *place, int unused)
+{
+	(void)unused;
+	return connect_send(open_for(place, SOCK_DGRAM), place);
+}
+
+int do_udp_connect_on6(const struct place *place, int unused)
+{
+	(void)unused;
+	return connect_send(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+			    place);
+}
+
+static int send_option(const struct place *place, int level, int type,
+		       const void *value, size_t length)
+{
+	char control[CMSG_SPACE(16)] = { 0 };
+	struct cmsghdr *header = (struct cmsghdr *)(void *)control;
+	int fd = open_for(place, SOCK_DGRAM);
+
+	header->cmsg_level = level;
+	header->cmsg_type = type;
+	header->cmsg_len = CMSG_LEN(length);
+	memcpy(CMSG_DATA(header), value, length);
+	return finish(fd, send_by_message(fd, place, 0, control,
+					  CMSG_SPACE(length)));
+}
+
+/* Four no-operations: harmless, but a longer header, as a source route is. */
+int do_udp_ip_options(const struct place *place, int unused)
+{
+	(void)unused;
+	return send_option(place, IPPROTO_IP, IP_RETOPTS, "\1\1\1\1", 4);
+}
+
+int do_udp_hop_options(const struct place *place, int unused)
+{
+	(void)unused;
+	return send_option(place, IPPROTO_IPV6, IPV6_HOPOPTS,
+			   "\0\0\1\4\0\0\0\0", 8);
+}
+
+int do_unix_stream(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_STREAM);
+
+	(void)unused;
+	return finish(fd, connect(fd, address_of(place), place->length));
+}
+
+int do_unix_datagram(const struct place *place, int unused)
+{
+	int fd = open_for(place, SOCK_DGRAM);
+	long sent = 0;
+
+	(void)unused;
+	for (int i = 0; i < 3 && sent >= 0; i++)
+		sent = sendto(fd, "x", 1, 0, address_of(place), place->length);
+	return finish(fd, sent);
+}
+
+int do_socket(const struct place *unused, int what)
+{
+	int fd = socket(what & 0xff, (what >> 8 & 0xff) | SOCK_CLOEXEC,
+			what >> 16);
+
+	(void)unused;
+	return finish(fd, fd < 0 ? -1 : 0);
+}
+
+int do_option(const struct place *unused, int option)
+{
+	int level = option >> 16, name = option & 0xffff;
+	static char value[64];
+	int tcp = level == IPPROTO_TCP || level == SOL_SOCKET;
+	int fd = socket(AF_INET6, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC,
+			0);
+
+	(void)unused;
+	return finish(fd, setsockopt(fd, level, name, value, sizeof(value)));
+}
+
+/* Longer than the page that programs see of a value. */
+int do_long_option(const struct place *unused, int unused_too)
+{
+	static int value[4096] = { 65536 };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)unused;
+	(void)unused_too;
+	return finish(fd, setsockopt(fd, SOL_SOCKET, SO_RCVBUF, value,
+				     sizeof(value)));
+}
+
+int do_bind(const struct place *place, int type)
+{
+	int fd = open_for(place, type);
+
+	return finish(fd, bind(fd, address_of(place), place->length));
+}
+
+int do_many(const struct place *place, int count)
+{
+	int allowed = 0;
+
+	for (int i = 0; i < count; i++) {
+		int fd = open_for(place, SOCK_DGRAM);
+		allowed += connect(fd, address_of(place), place->length) == 0;
+		close(fd);
+	}
+	return allowed;
+}
+
+/* ---- kept sockets --------------------------------------------------------------------- */
+
+static int keep(int number, int fd, int returned)
+{
+	if (returned < 0)
+		return finish(fd, -1);
+	if (kept[number] >= 0)
+		close(kept[number]);
+	kept[number] = fd;
+	return 0;
+}
+
+int keep_tcp(const struct place *place, int number)
+{
+	int fd = open_for(place, SOCK_STREAM);
+
+	return keep(number, fd, connect(fd, address_of(place), place->length));
+}
+
+int keep_udp(const struct place *place, int number)
+{
+	int fd = place->length ? open_for(place, SOCK_DGRAM) :
+				 socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return keep(number, fd, !place->length ? 0 :
+			    bind(fd, address_of(place), place->length));
+}
+
+int keep_listener(const struct place *place, int number)
+{
+	int one = 1, fd = place->length ?
+			   open_for(place, SOCK_STREAM) :
+			   socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (place->length && bind(fd, address_of(place), place->length) < 0)
+		return finish(fd, -1);
+	return keep(number, fd, listen(fd, 8));
+}
+
+/* An admitted socket that begins another life must not take its flow along. */
+int keep_relistener(const struct place *place, int number)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	int fd = open_for(place, SOCK_STREAM);
+
+	if (connect(fd, address_of(place), place->length) < 0 ||
+	    connect(fd, &nobody, sizeof(nobody)) < 0)
+		return finish(fd, -1);
+	return keep(number, fd, listen(fd, 8));
+}
+
+int kept_connect(const struct place *place, int number)
+{
+	return finish(-1, connect(kept[number], address_of(place),
+				  place->length));
+}
+
+int kept_send(const struct place *unused, int number)
+{
+	(void)unused;
+	return finish(-1, send(kept[number], "x", 1, MSG_NOSIGNAL));
+}
+
+int kept_sendto(const struct place *place, int number)
+{
+	return finish(-1, sendto(kept[number], "x", 1, MSG_NOSIGNAL,
+				 address_of(place), place->length));
+}
+
+int kept_send_control(const struct place *unused, int number)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct cmsghdr *header = (struct cmsghdr *)(void *)control;
+	struct place none = { .length = 0 };
+	int ttl = 9;
+
+	(void)unused;
+	header->cmsg_level = IPPROTO_IP;
+	header->cmsg_type = IP_TTL;
+	header->cmsg_len = CMSG_LEN(sizeof(ttl));
+	memcpy(CMSG_DATA(header), &ttl, sizeof(ttl));
+	return finish(-1, send_by_message(kept[number], &none, 0, control,
+					  sizeof(control)));
+}
+
+int kept_receive(const struct place *unused, int number)
+{
+	struct pollfd ready = { kept[number], POLLIN, 0 };
+	char bytes[64];
+
+	(void)unused;
+	if (poll(&ready, 1, PATIENCE) != 1)
+		return -ETIMEDOUT;
+	last_sender.length = sizeof(last_sender.address);
+	return finish(-1, recvfrom(kept[number], bytes, sizeof(bytes), 0,
+				   (struct sockaddr *)&last_sender.address,
+				   &last_sender.length));
+}
+
+int kept_answer(const struct place *unused, int number)
+{
+	(void)unused;
+	return kept_sendto(&last_sender, number);
+}
+
+int kept_accept(const struct place *unused, int number)
+{
+	struct pollfd ready = { kept[number], POLLIN, 0 };
+
+	(void)unused;
+	if (poll(&ready, 1, PATIENCE) != 1)
+		return -ETIMEDOUT;
+	int fd = accept4(kept[number], NULL, NULL, SOCK_CLOEXEC);
+	return keep(number, fd, fd);
+}
+
+int kept_port(const struct place *unused, int number)
+{
+	struct sockaddr_in address;
+	socklen_t length = sizeof(address);
+
+	(void)unused;
+	if (getsockname(kept[number], (struct sockaddr *)&address, &length) < 0)
+		return -errno;
+	return ntohs(address.sin_port);
+}
+
+int kept_close(const struct place *unused, int number)
+{
+	int fd = kept[number];
+
+	(void)unused;
+	kept[number] = -1;
+	return finish(fd, 0);
+}
