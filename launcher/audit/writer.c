@@ -183,6 +183,17 @@ static void remember_truncation(struct writer *writer, const char *key)
 		writer->truncated[writer->truncated_count++] = key;
 }
 
+/* How many bytes from `from` on need nothing done to them. */
+static size_t plain_run(const unsigned char *from, size_t length)
+{
+	size_t run = 0;
+
+	while (run < length && from[run] >= 0x20 && from[run] < 0x7f &&
+	       from[run] != '"' && from[run] != '\\')
+		run++;
+	return run;
+}
+
 void writer_part_bytes(struct writer *writer, const char *key, const char *bytes,
 		     size_t length, size_t budget)
 {
@@ -191,8 +202,15 @@ void writer_part_bytes(struct writer *writer, const char *key, const char *bytes
 
 	while (at < length) {
 		char to[6];
+		size_t run = plain_run(from + at, length - at);
+		if (run > budget - spent)
+			run = budget - spent;
+		put(writer, bytes + at, run);
+		spent += run;
+		at += run;
+		if (at == length)
+			return;
 		size_t used, size = escape(from + at, length - at, to, &used);
-
 		if (spent + size > budget) {
 			remember_truncation(writer, key);
 			return;

@@ -31,7 +31,7 @@ int confine_descriptors(struct init *init)
 	for (unsigned i = 0; i < init->fd_count; i++)
 		if (init->fds[i] != FIRST_FD + (int)i)
 			return -EBADF;
-	if (close_range(FIRST_FD + init->fd_count, ~0U, 0) < 0)
+	if (syscall(SYS_close_range, FIRST_FD + init->fd_count, ~0U, 0) < 0)
 		return -errno;
 	return 0;
 }
@@ -141,14 +141,14 @@ int confine_stdio(struct init *init)
 		if (error)
 			return error;
 	}
-	return close_range(FIRST_FD + 3, ~0U, 0) < 0 ? -errno : 0;
+	return syscall(SYS_close_range, FIRST_FD + 3, ~0U, 0) < 0 ? -errno : 0;
 }
 
 int confine_limits(struct init *init)
 {
 	const struct ambit_start *start = init->start;
 	const struct {
-		__rlimit_resource_t resource;
+		int resource;
 		rlim_t value;
 	} limits[] = {
 		{ RLIMIT_NPROC, start->processes },

@@ -135,9 +135,13 @@ int view_mounts(struct init *init)
 	return error;
 }
 
-/* /proc is sealed last: the steps before needed to write in it.  pivot_root
- * with both arguments the same stacks the old root on the new one, where it is
- * detached (pivot_root(2), NOTES). */
+/*
+ * /proc is sealed last: the steps before needed to write in it.  The new root is
+ * then moved over the old one, and entered: below it there is nothing but the
+ * empty file system that the namespace came with, so there is nothing to go
+ * back to.  (pivot_root would have to unmount that, and the kernel waits for an
+ * RCU grace period after an unmount, a quarter of a millisecond.)
+ */
 int view_pivot(struct init *init)
 {
 	struct mount_attr sealed = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -145,8 +149,8 @@ int view_pivot(struct init *init)
 	(void)init;
 	if (syscall(SYS_mount_setattr, AT_FDCWD, "proc", 0, &sealed,
 		    sizeof(sealed)) < 0 ||
-	    syscall(SYS_pivot_root, ".", ".") < 0 ||
-	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+	    mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+	    chdir("/") < 0)
 		return -errno;
 	return 0;
 }

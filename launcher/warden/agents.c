@@ -61,7 +61,7 @@ int agents_new(struct warden *warden, struct agent **ret_agent,
 	agent->warden = warden;
 	agent->slot = slot;
 	agent->uid = warden->config.uid_first + AMBIT_UID_AGENTS + slot;
-	agent->cgroup = agent->gate.fd = agent->pidfd.fd = agent->terminal = -1;
+	agent->mounts = agent->cgroup = agent->gate.fd = agent->pidfd.fd = agent->terminal = -1;
 	agent->gate.owner = agent->pidfd.owner = agent;
 	if (agents_id(warden_now_ms(), agent->id) < 0 ||
 	    getrandom(&agent->instance, sizeof(agent->instance), 0) !=
@@ -84,6 +84,7 @@ void agents_free(struct agent *agent)
 	loop_remove(&warden->loop, &agent->gate);
 	loop_remove(&warden->loop, &agent->pidfd);
 	own_close(&agent->cgroup);
+	own_close(&agent->mounts);
 	own_close(&agent->terminal);
 	profiles_release(warden, agent->compiled);
 	for (unsigned i = 0; i < agent->argument_count; i++)

@@ -145,6 +145,11 @@ void credentials_take_minted(struct warden *warden, const struct ambit_minted *m
 	credential->not_after = minted->not_after;
 	credential->minted = 1;
 	if (agent->state == AGENT_STARTING) {
+		/* In place already, for nobody yet: the agent's first
+		 * instruction waits for the record. */
+		if (credentials_publish(agent, minted->credential) < 0)
+			launch_refuse_text(agent, EPIPE,
+					   "credentials: can't be delivered");
 		launch_advance(agent);
 		return;
 	}

@@ -10,6 +10,7 @@
 
 #include <ambit/exit.h>
 #include <ambit/start.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -26,6 +27,14 @@ static void lifetime_over(struct warden *warden, void *data)
 {
 	(void)warden;
 	end_kill(data, "lifetime");
+}
+
+static void hold_mounts(struct agent *agent)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)agent->pid);
+	agent->mounts = open(path, O_RDONLY | O_CLOEXEC);
 }
 
 static void running(struct agent *agent)
@@ -71,6 +80,7 @@ static void take_gate(struct agent *agent, const struct ambit_gate *gate, int fd
 		own_close(&agent->terminal);
 		agent->terminal = fd;
 		agent->gate_ready = 1;
+		hold_mounts(agent);
 		launch_advance(agent);
 		return;
 	case AMBIT_GATE_RUNNING:

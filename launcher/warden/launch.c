@@ -358,16 +358,6 @@ void launch_advance(struct agent *agent)
 	}
 	if (!agent->durable || agent->went)
 		return;
-	if (agent->published == 0 && credentials) {
-		int failed = 0;
-		for (unsigned i = 0; !failed && i < credentials; i++)
-			failed = credentials_publish(agent, i);
-		agent->published = 1;	/* asked for; counted below */
-		if (failed)
-			launch_refuse_text(agent, EPIPE, "credentials: can't be "
-						  "delivered");
-		return;
-	}
 	for (unsigned i = 0; i < credentials; i++)
 		if (!agent->credentials[i].published)
 			return;

@@ -217,8 +217,7 @@ static void remove_file(const struct warden *warden, const char *name)
  * the process which started the warden. */
 void node_close(struct warden *warden)
 {
-	static const char *const leftover[] = { "audit", "roots", "agents",
-						"warden.lock" };
+	static const char *const leftover[] = { "audit", "roots", "warden.lock" };
 	struct error ignored = { 0 };
 	char path[64];
 
@@ -254,7 +253,7 @@ static int known(struct warden *warden, const char *id)
 /* A launch that nobody finishes: its process is killed, its marks removed. */
 static void sweep_one(struct warden *warden, const char *id)
 {
-	struct agent left = { .warden = warden, .cgroup = -1 };
+	struct agent left = { .warden = warden, .cgroup = -1, .mounts = -1 };
 	struct error ignored = { 0 };
 
 	snprintf(left.id, sizeof(left.id), "%s", id);

@@ -21,7 +21,8 @@ int state_open(struct warden *warden, struct error *error)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/agents", warden->config.run);
+	/* On the file system in memory: command lines stay off the disk. */
+	snprintf(path, sizeof(path), "%s/instances/.agents", warden->config.run);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return error_errno(error, errno, "%s", path);
 	warden->states = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -78,7 +79,10 @@ int state_save(const struct agent *agent, struct error *error)
 	OWN_FD fd = openat(agent->warden->states, temporary,
 			   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int failed = fd < 0 ? -errno : 0;
-	if (!failed && json_dumpfd(state, fd, JSON_COMPACT) < 0)
+	/* json_dumpfd would write token by token. */
+	OWN_MEMORY char *text = json_dumps(state, JSON_COMPACT);
+	size_t length = text ? strlen(text) : 0;
+	if (!failed && (!text || write(fd, text, length) != (ssize_t)length))
 		failed = -EIO;
 	json_decref(state);
 	if (!failed && renameat(agent->warden->states, temporary,
@@ -219,7 +223,7 @@ static int adopt(struct warden *warden, const char *name, struct error *error)
 		return error_set(error, EINVAL, "state: %s can't be read", name);
 	}
 	agent->warden = warden;
-	agent->cgroup = agent->gate.fd = agent->pidfd.fd = agent->terminal = -1;
+	agent->mounts = agent->cgroup = agent->gate.fd = agent->pidfd.fd = agent->terminal = -1;
 	agent->gate.owner = agent->pidfd.owner = agent;
 	agent->state = AGENT_RUNNING;
 	agent->went = agent->recorded = agent->durable = 1;

@@ -82,6 +82,8 @@ struct agent {
 	uint64_t started_ms, ended_ms;
 	uint64_t deadline_ms;	/* of the lifetime, 0: none */
 
+	int mounts;		/* its mount namespace: held until the answer is
+				 * given, for the kernel takes a while over it */
 	int cgroup;		/* descriptor, -1 when gone */
 	uint64_t cgroup_id;
 	struct source gate;	/* to ambit-init */
@@ -92,7 +94,6 @@ struct agent {
 	/* The launch: what is still outstanding. */
 	int gate_ready, recorded, durable, went;
 	int gone;		/* CLOSE was sent: the kernel counts no more */
-	unsigned published;
 	struct agent_credential credentials[AMBIT_CREDENTIALS];
 	struct connection *waiting;	/* of the Run call, or NULL */
 	struct error failure;	/* why the launch was refused */

@@ -128,9 +128,10 @@ python3 - >"$TAP_DIRECTORY/signals" 2>&1 <<'PYTHON'
 import signal, subprocess
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
     agent = subprocess.Popen(
-        ["ambit", "run", "--profile", "plain", "--", "sh", "-c",
+        ["ambit", "run", "--json", "--profile", "plain", "--", "sh", "-c",
          f"trap 'exit {40 + number}' {int(number)}; echo up; while :; do sleep 0.1; done"],
-        stdout=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    agent.stderr.readline()
     agent.stdout.readline()
     agent.send_signal(number)
     print(agent.wait() - 40 - number, end=" ")
@@ -144,8 +145,10 @@ runs "interactive: job control, resize, Ctrl-C, Ctrl-D" 7 \
 	--send 'stty size\n' --expect '30 100' \
 	--send 'trap "" WINCH; echo ok\n' --expect 'ok' --resize 40x120 \
 	--send 'stty size\n' --expect '40 120' \
-	--send 'sleep 600\n' --send '\x03' --expect 'rdy> ' \
-	--send 'sleep 600\n' --send '\x1a' --expect 'Stopped' \
+	--send 'sh -c "echo $((40+2))x; exec sleep 600"\n' --expect '42x' \
+	--send '\x03' --expect 'rdy> ' \
+	--send 'sh -c "echo $((40+3))x; exec sleep 600"\n' --expect '43x' \
+	--send '\x1a' --expect 'Stopped' \
 	--send 'jobs\n' --expect 'sleep 600' \
 	--send 'kill %1; tty\n' --expect '/dev/pts/' \
 	--send 'sh -c "exit 7"\n' --send '\x04' \

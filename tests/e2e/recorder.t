@@ -20,9 +20,9 @@ root=$(mktemp -d)
 chmod 700 "$root"
 
 end() {
-	if [ -n "${probe_PID-}" ]; then
-		kill "$probe_PID" 2>/dev/null
-		wait "$probe_PID" 2>/dev/null
+	if [ -n "${probe_pid-}" ]; then
+		kill "$probe_pid" 2>/dev/null
+		wait "$probe_pid" 2>/dev/null
 	fi
 	umount -l "$root/disk" 2>/dev/null
 	rm -rf "$root"
@@ -48,17 +48,21 @@ like() { # GOT PATTERN WHAT
 
 # One probe at a time; each command has one line of answer, in $said.
 begin() {
-	coproc probe { exec "$probe"; }
+	rm -f "$root/in" "$root/out"
+	mkfifo "$root/in" "$root/out"
+	"$probe" <"$root/in" >"$root/out" &
+	probe_pid=$!
+	exec 6>"$root/in" 7<"$root/out"
 }
+hear() { read -r -t 60 said <&7 || said='no answer'; }
 say() {
-	echo "$*" >&"${probe[1]}"
-	read -r -t 60 said <&"${probe[0]}" || said='no answer'
+	echo "$*" >&6
+	hear
 }
 finish() {
-	local pid=$probe_PID
-	eval "exec ${probe[1]}>&-"
-	wait "$pid"
-	probe_PID=
+	exec 6>&- 7<&-
+	wait "$probe_pid"
+	probe_pid=
 }
 
 # A fresh log directory in $log, below an AMBIT_ROOT of its own in $at.
@@ -85,7 +89,7 @@ whole() { # WHAT
 fresh plain
 begin
 start
-is "$said" "ready 0 " "the recorder gets ready"
+is "$said" "ready 0" "the recorder gets ready"
 say pid
 status=$(cat "/proc/$said/status")
 like "$status" $'Uid:\t2000000000\t2000000000\t2000000000' "it has a uid of its own"
@@ -180,7 +184,7 @@ for write in 1 1 1 2; do
 	say killwrite $write 18 1500
 	is "$said" "killed signal 9" "killed as write $write ended"
 	start
-	is "$said" "ready 0 " "started again"
+	is "$said" "ready 0" "started again"
 	say open 18 999 victim
 	say rings
 	say drained 18
@@ -208,11 +212,10 @@ say open 19 111 runner
 say rings
 good=0
 for round in $(seq 1 15); do
-	echo "attempts 19 $((300 + round * 37)) 1" >&"${probe[1]}"
-	read -r said <&"${probe[0]}"
+	say attempts 19 $((300 + round * 37)) 1
 	say kill
 	start
-	[ "$said" = "ready 0 " ] && good=$((good + 1))
+	[ "$said" = "ready 0" ] && good=$((good + 1))
 	say open 19 111 runner
 	say rings
 done
@@ -265,6 +268,7 @@ say eof
 is "$(stat -c %s "$root/good")" "$(wc -c <"$root/good")" "and not followed"
 rm "$(first_of 0)"
 cp "$root/good" "$(first_of 0)"
+chmod 666 "$(first_of 0)"
 start
 like "$said" '^ready 1 .*own' "so is somebody else's file"
 say eof
@@ -272,11 +276,9 @@ rm "$(first_of 0)"
 finish
 begin
 start
-first=${probe[0]}
-is "$said" "ready 0 " "one recorder has the directory"
-# shellcheck disable=SC2153
+is "$said" "ready 0" "one recorder has the directory"
 other=$(printf 'start %s %s %s %s\n' "$recorder" "$log" "$at/other" $uid | "$probe" 2>&1)
-like "$other" '^ready 11 .*another recorder' "a second is refused"
+like "$other" 'ready 11 .*another recorder' "a second is refused"
 finish
 
 # ---- full disk ------------------------------------------------------------------------
@@ -287,10 +289,13 @@ begin
 start
 say open 21 333 filler
 say rings
+say event 5 1 333
+say next
+is "$said" "durable 1 0" "a disk with little room takes one record"
 say attempts 21 100 1
 say next
 is "$said" "health 28" "a full disk is told to the warden"
-is "$(tail -c 1 "$(first_of 0)" | xxd -p)" "0a" "no half line is left behind"
+is "$(tail -c 1 "$(first_of 0)" | od -An -tx1)" " 0a" "no half line is left behind"
 before=$(cat "$log"/audit-*.jsonl | wc -l)
 say event 5 7 333
 say next
@@ -316,6 +321,7 @@ is "$(count '"record":"connection"')" 100 "each once"
 like "$(grep '"record":"log outage"' "$log"/audit-*.jsonl)" 'ENOSPC.*"late_from":[0-9]+,"late_to":[0-9]+,"events_lost":0' "the outage has a record, which says what was late"
 whole disk
 mount -o remount,ro "$root/disk"
+socket=$root/audit
 begin
 start
 like "$said" '^ready 30 ' "a read-only disk: not ready"
@@ -412,6 +418,7 @@ say read 26 1
 like "$said" 'said \{"error":"too many readers"\}' "the seventeenth reader is refused"
 say pid
 before=$(grep ctxt "/proc/$said/status")
+# Half a second in which nothing may happen is the measurement, not a wait.
 sleep 0.5
 is "$(grep ctxt "/proc/$said/status")" "$before" "with sixteen idle readers it sleeps"
 say eof

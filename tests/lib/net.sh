@@ -51,10 +51,11 @@ net_in() {
 # net_serve COMMAND…: a server in the namespace that writes the line "ready" to
 # stdout when it listens.  Ends with the script.
 net_serve() {
-	serve net_in "$@"
+	serve nsenter --net="/proc/$NET_PID/ns/net" "$@"
 }
 
-# serve COMMAND…: the same where we are.
+# serve PROGRAM…: the same where we are.  No function: its process would be a
+# shell in between.
 serve() {
 	SERVE_COUNT=$((${SERVE_COUNT:-0} + 1))
 	serve_pipe=$TAP_DIRECTORY/serve.$SERVE_COUNT
@@ -71,7 +72,7 @@ serve() {
 # says on stderr, which is a pipe here, that its worker starts.
 net_nginx() {
 	mkfifo "$1/started"
-	net_in nginx -p "$1" -c "$1/nginx.conf" -e stderr \
+	nsenter --net="/proc/$NET_PID/ns/net" nginx -p "$1" -c "$1/nginx.conf" -e stderr \
 		-g 'daemon off; error_log stderr notice;' 2>"$1/started" &
 	NGINX_PID=$!
 	at_exit "kill $NGINX_PID; wait $NGINX_PID; :"

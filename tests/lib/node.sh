@@ -171,16 +171,15 @@ snapshot() {
 			"$AMBIT_ROOT/var/lib/ambit" ! -name '*.log' \
 			-printf 'file %P %y %m %U\n'
 		snapshot_maps
-		ss -Hapne | grep -E "uid:20000[0-9]{5}|cgroup:/ambit-" |
+		ss -Hatuwne | grep -F "cgroup:${NODE_CGROUP#"$(cgroup2)"}/" |
 			awk '{ print "socket", $1, $2, $5, $6 }'
-		find "/proc/$snapshot_warden/fd" -printf 'descriptor\n'
-		lsns -rno TYPE,COMMAND 2>/dev/null | grep -F ambit | sed 's/^/namespace /'
+		echo "descriptors $(find "/proc/$snapshot_warden/fd" -type l | wc -l)"
 	} | sort >"$1"
 }
 
 # By uid, whatever their cgroup: one that moved out is seen too.
 snapshot_processes() {
-	ps -eo uid=,comm= | awk '$1 >= 2000000000 && $1 < 2000010000 { print "process", $0 }'
+	ps -eo uid=,comm= | awk '$1 >= 2000000016 && $1 < 2000010000 { print "process", $0 }'
 	find "$NODE_CGROUP" -name cgroup.procs -exec cat {} + |
 		while read -r snapshot_pid; do
 			echo "member $(cat "/proc/$snapshot_pid/comm" 2>&1)"

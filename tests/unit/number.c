@@ -35,7 +35,8 @@ int main(void)
 		uint64_t value = 77;
 		int result = number_parse(rows[i].text, strlen(rows[i].text),
 					  rows[i].most, &value);
-		is_int(result, rows[i].result, "'%s' up to %llu", rows[i].text,
+		is_int(result, rows[i].result, "row %zu: %.*s up to %llu", i,
+		       (int)strcspn(rows[i].text, "\n"), rows[i].text,
 		       (unsigned long long)rows[i].most);
 		is_int((long long)value, rows[i].result ? 77 :
 		       (long long)rows[i].value, "… and its value");

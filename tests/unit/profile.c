@@ -55,7 +55,7 @@ static const struct {
 	{ "text for a mapping", "run: fast\n", "8:6", "run: keys with values" },
 	{ "text for an entry", "egress: [crm]\n", "8:10",
 	  "egress[0]: keys with values" },
-	{ "nothing there", "run:\n", "9:1", "run: nothing there" },
+	{ "nothing there", "run:\n", "8:5", "run: nothing there" },
 	{ "null", "run: {lifetime: null}\n", "8:17", "lifetime: nothing there" },
 	{ "missing in a list", "egress: [{ports: [1]}]\n", "8:10",
 	  "egress[0].to: missing" },
@@ -203,7 +203,7 @@ static const struct {
 	  "c@example.com, approved-by: C@example.com, until: 2027-01-01}]\n",
 	  "8:74", "another person" },
 	{ "no such day", "exceptions: [{what: a, why: b, requested-by: c, "
-	  "approved-by: d, until: 2027-02-29}]\n", "8:71", "a day of the calendar" },
+	  "approved-by: d, until: 2027-02-29}]\n", "8:72", "a day of the calendar" },
 
 	{ "ambit's variable", "run: {environment: {AMBIT_TASK: a}}\n", "8:33",
 	  "run.environment.AMBIT_TASK: ambit sets" },
