@@ -29,6 +29,8 @@ $(B)/tests/bin/$(notdir $(1:.probe.c=)): $(1)
 endef
 $(foreach source,$(wildcard tests/*/*.probe.c),$(eval $(call probe_rule,$(source))))
 
+include tests/e2e/kernel.mk
+
 check: deps
 	@$(MAKE) --no-print-directory all $(UNIT) $(TEST_BINS) lint
 	prove --merge --timer $(UNIT) $(sort $(wildcard tests/e2e/*.t tests/hostile/*.t))

@@ -83,7 +83,7 @@ static void print_credentials(const char *shown, const json_t *credentials)
 	for (size_t i = 0; i < json_array_size(credentials); i++) {
 		const json_t *one = json_array_get(credentials, i);
 		char until[AGENT_TEXT];
-		agent_time(agent_number(one, "not_after") * 1000, until);
+		agent_time(agent_number(one, "not_after"), until);
 		print_head(shown);
 		say_text(stdout, agent_text(one, "name"));
 		fputs(" ", stdout);

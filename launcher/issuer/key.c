@@ -73,6 +73,9 @@ int key_setup(struct error *error)
 	/* 2 would mean: there, but it may be swapped out. */
 	if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_SMALLEST) != 1)
 		return error_set(error, ENOMEM, "keys: no locked memory");
+	/* Seeded here, where a fallback may still open what it needs. */
+	if (RAND_status() != 1)
+		return error_set(error, EIO, "keys: no random numbers");
 	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	generator = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
 	if (!sha256 || !generator || EVP_PKEY_keygen_init(generator) != 1 ||

@@ -2,9 +2,10 @@
 /*
  * The agents served and the course of each credential:
  *
- *   WAITING ──due──► WANTED ──SIGN──► SIGNING ──SIGNED──► MINTED ──PUBLISH──┐
- *      ▲                                 │ error              │ ended        │
- *      └─────────────────────────────────┴────────────────────┴──────────────┘
+ *   WAITING  --due-->      WANTED   --SIGN-->     SIGNING
+ *   SIGNING  --SIGNED-->   MINTED   --PUBLISH-->  WAITING for half its life
+ *   SIGNING  --error-->    WAITING for the back-off
+ *   MINTED   --ended-->    WAITING for the back-off
  *
  * Beside it runs the end of what is in place: a credential that has ended is
  * taken away, whatever the state of its successor.

@@ -204,20 +204,33 @@ static void unmount(const struct warden *warden, const char *name)
 	rmdir(path);
 }
 
+/* Mount points of roots that were prepared in namespaces that are gone. */
+static void remove_roots(const struct warden *warden)
+{
+	char path[PATH_MAX];
+	const struct dirent *entry;
+
+	snprintf(path, sizeof(path), "%s/roots", warden->config.run);
+	OWN_DIR *directory = opendir(path);
+	while (directory && (entry = readdir(directory)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(directory), entry->d_name, AT_REMOVEDIR);
+	rmdir(path);
+}
+
 static void remove_file(const struct warden *warden, const char *name)
 {
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/%s", warden->config.run, name);
-	if (unlink(path) < 0 && errno == EISDIR)
-		rmdir(path);
+	unlink(path);
 }
 
 /* The mounts are the host's, so they are taken down in its namespace: that of
  * the process which started the warden. */
 void node_close(struct warden *warden)
 {
-	static const char *const leftover[] = { "audit", "roots", "warden.lock" };
+	static const char *const leftover[] = { "audit", "warden.lock" };
 	struct error ignored = { 0 };
 	char path[64];
 
@@ -232,6 +245,7 @@ void node_close(struct warden *warden)
 		setns(host, CLONE_NEWNS);
 	unmount(warden, "bpf");
 	unmount(warden, "instances");
+	remove_roots(warden);
 	for (size_t i = 0; i < sizeof(leftover) / sizeof(*leftover); i++)
 		remove_file(warden, leftover[i]);
 }

@@ -361,10 +361,14 @@ static int await_ready(struct warden *warden, enum service_kind kind,
 	return 0;
 }
 
-static int make_pair(struct error *error)
+/* Makes the pair anew unless the end that `kind` needs is still there: when both
+ * start, the second finds what the first left. */
+static int make_pair(enum service_kind kind, struct error *error)
 {
-	if (pair[0] >= 0)
+	if (kind == SERVICE_RECORDER || pair[kind == SERVICE_PORTER] >= 0)
 		return 0;
+	own_close(&pair[0]);
+	own_close(&pair[1]);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_errno(error, errno, "issuer and porter");
 	return 0;
@@ -372,10 +376,13 @@ static int make_pair(struct error *error)
 
 int services_start(struct warden *warden, struct error *error)
 {
-	int failed = make_pair(error);
+	int failed = 0;
 
-	for (int i = 0; !failed && i < SERVICES; i++)
-		failed = start(warden, (enum service_kind)i, error);
+	for (int i = 0; !failed && i < SERVICES; i++) {
+		failed = make_pair((enum service_kind)i, error);
+		if (!failed)
+			failed = start(warden, (enum service_kind)i, error);
+	}
 	for (int i = 0; !failed && i < SERVICES; i++)
 		failed = await_ready(warden, (enum service_kind)i, error);
 	return failed;
@@ -407,7 +414,7 @@ static void restart(struct warden *warden, void *data)
 
 	if (warden->stopping || service->pid)
 		return;
-	int failed = kind == SERVICE_RECORDER ? 0 : make_pair(&error);
+	int failed = make_pair(kind, &error);
 	if (!failed)
 		failed = start(warden, kind, &error);
 	if (!failed)

@@ -22,6 +22,7 @@ void test_datagrams(struct outside *outside);
 void test_accounts(struct outside *outside);
 void test_wall(struct outside *outside);	/* kernel_driver.c */
 void test_pins(struct outside *outside);
+int test_cost(struct outside *outside);	/* kernel_cost.c */
 
 /* One attempt of which exactly one record must tell. */
 struct expected {

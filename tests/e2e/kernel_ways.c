@@ -375,7 +375,7 @@ static void test_binds(struct bounded *agent)
 		struct expected expected = {
 			rule < 0 ? -EPERM : 0, AMBIT_ATTEMPT_BIND, rule >= 0,
 			rule < 0 ? AMBIT_REASON_NOT_LISTED : AMBIT_REASON_RULE,
-			rule < 0 ? AMBIT_NO_RULE : rule, binds[i].to,
+			rule < 0 ? (int)AMBIT_NO_RULE : rule, binds[i].to,
 			binds[i].port,
 		};
 		if (rule == -2)
@@ -437,7 +437,7 @@ static void test_unix_case(struct bounded *agent, const struct unix_case *c)
 {
 	int kind = c->what == do_unix_stream ? AMBIT_ATTEMPT_UNIX_CONNECT :
 					       AMBIT_ATTEMPT_UNIX_SEND;
-	int rule = c->reason == AMBIT_REASON_RULE ? 1 : AMBIT_NO_RULE;
+	int rule = c->reason == AMBIT_REASON_RULE ? 1 : (int)AMBIT_NO_RULE;
 	struct expected expected = { c->verdict ? 0 : -EPERM, kind, c->verdict,
 				     c->reason, rule, NULL, 0 };
 	char path[AMBIT_UNIX_PATH + 1] = "";

@@ -139,7 +139,7 @@ PYTHON
 is "signals reach the agent" "$(cat "$TAP_DIRECTORY/signals")" "0 0 0 0 "
 
 # ---- a terminal -------------------------------------------------------------------
-runs "interactive: job control, resize, Ctrl-C, Ctrl-D" 7 \
+runs "interactive: job control, resize, Ctrl-C, Ctrl-Z" 7 \
 	pty --size 30x100 --modes \
 	--send 'PS1=rdy\\>\\ \n' --expect 'rdy> ' \
 	--send 'stty size\n' --expect '30 100' \
@@ -151,7 +151,7 @@ runs "interactive: job control, resize, Ctrl-C, Ctrl-D" 7 \
 	--send '\x1a' --expect 'Stopped' \
 	--send 'jobs\n' --expect 'sleep 600' \
 	--send 'kill %1; tty\n' --expect '/dev/pts/' \
-	--send 'sh -c "exit 7"\n' --send '\x04' \
+	--send 'exit 7\n' \
 	-- ambit run --profile plain -- bash --norc -i
 unlike "no complaint about job control" "$OUT" "no job control"
 finish

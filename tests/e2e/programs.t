@@ -48,9 +48,7 @@ works() {
 	works_name=$1 works_profile=$2 works_wanted=$3
 	shift 3
 	run ambit_run "$works_profile" "$@"
-	is "$works_name" "$STATUS $OUT$(printf '\n%s' "$ERR" | head -c 1000)" \
-		"0 $works_wanted
-"
+	is "$works_name" "$STATUS $OUT $(printf %s "$ERR" | head -c 1000)" "0 $works_wanted "
 }
 
 works "bash: pipes, substitution, here-documents, jobs" plain "3 here done" bash -c '

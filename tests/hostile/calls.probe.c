@@ -125,10 +125,15 @@ static long own_unix(void)
 	int client = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(at.sun_path, sizeof(at.sun_path), "%s/own", getenv("HOME"));
+	unlink(at.sun_path);
 	if (bind(server, (struct sockaddr *)&at, sizeof(at)) < 0 ||
 	    listen(server, 1) < 0)
 		return -1;
-	return connect(client, (struct sockaddr *)&at, sizeof(at));
+	int result = connect(client, (struct sockaddr *)&at, sizeof(at));
+	int failure = errno;
+	unlink(at.sun_path);
+	errno = failure;
+	return result;
 }
 
 static long trace_parent(void)

@@ -64,7 +64,7 @@ socket-inet6|done|0
 socket-unix|done|0
 socket-route|done|0
 socketpair|done|0
-unix-own|done|0
+unix-own|EPERM|1
 memfd|done|0
 jit|done|0
 socket-raw|EPERM|0
@@ -136,6 +136,15 @@ x32|159|0
 int80|159|0
 socketcall32|159|0
 TABLE
+
+# Without a host directory in view, a path can only lead to the agent itself.
+profile alone
+run ambit_run alone python3 -c '
+import os, socket
+server, client = (socket.socket(socket.AF_UNIX) for _ in range(2))
+server.bind(os.path.expanduser("~/own")); server.listen()
+client.connect(os.path.expanduser("~/own")); print("done")'
+is "unix-own, no host directory listed" "$OUT$ERR" "done"
 
 # A descriptor of the caller's never arrives, whatever it is.
 python3 - >"$TAP_DIRECTORY/inherited" 2>&1 <<'PYTHON'

@@ -29,7 +29,7 @@ egress:
   - {to: \"$NET6:2\", ports: [7000], protocol: tcp, tool: allowed}
   - {to: \"$NET6:2\", ports: [7000], protocol: udp, tool: allowed}"
 profile wide "files: {read: [$WORK]}
-egress: [{to: 0.0.0.0/0, ports: [1-65535]}, {to: \"::/0\", ports: [1-65535]}]"
+egress: [{to: 0.0.0.0/0, ports: [1-65535]}, {to: \"2000::/3\", ports: [1-65535]}, {to: \"fc00::/7\", ports: [1-65535]}]"
 profile loopback "files: {read: [$WORK]}
 egress: [{to: 127.0.0.1, ports: [7001]}, {to: \"::1\", ports: [7001]}]"
 profile listener "files: {read: [$WORK]}
@@ -95,8 +95,8 @@ udp-multicast|send EPERM|1|-
 udplite|socket EPERM|0|-
 ping|socket EPERM|0|-
 raw|socket EPERM|0|-
-route-v6|option EPERM|1|-||6
-route-v4|option EPERM|1|-
+route-v6|option EPERM|0|-||6
+route-v4|option EPERM|0|-
 route-v6-control|send EPERM|1|-||6
 listen|listen EPERM|0|-
 bind|bind EPERM|1|-
@@ -132,7 +132,6 @@ never by a wide entry: the same, mapped|wide|tcp-mapped|$NET4.1|7001|connect EPE
 listed for listening|listener|bind|127.0.0.1|7002|done|0
 listed for listening, another port|listener|bind|127.0.0.1|7003|bind EPERM|1
 listed for loopback only|listener|bind-udp|0.0.0.0|7002|bind EPERM|1
-a routing header on an allowed datagram|bounded|route-v6-control|$NET6:2|7000|send EPERM|1
 TABLE
 
 # What is corked for an allowed peer can't be led elsewhere by a later name.

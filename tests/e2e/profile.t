@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# ambit profile as people use it, and what the shipped profiles claim.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+profile=$PWD/build/libexec/ambit/ambit-profile
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+count=0
+
+ok() { # NAME STATUS
+	count=$((count + 1))
+	if [ "$2" = 0 ]; then
+		echo "ok $count - $1"
+	else
+		echo "not ok $count - $1"
+		sed 's/^/# /' "$work/out" "$work/err"
+	fi
+}
+
+run() { # COMMAND…: output in out and err
+	"$@" >"$work/out" 2>"$work/err"
+}
+
+is() { # NAME STATUS: the last run's
+	local got=$3
+	[ "$got" = "$2" ]
+	ok "$1: exit $2" $?
+}
+
+says() { # NAME FILE TEXT
+	grep -qF -- "$3" "$work/$2"
+	ok "$1" $?
+}
+
+silent() { # NAME FILE TEXT
+	! grep -qF -- "$3" "$work/$2"
+	ok "$1" $?
+}
+
+sample() { # FILE [MORE…]: a valid profile with more lines
+	local file=$1
+	shift
+	{
+		printf '%s\n' 'ambit: 1' 'name: sample' 'owner: a' 'purpose: b' \
+			'tier: low' 'review: {approved-by: c, by: 2999-12-31}'
+		[ $# = 0 ] || printf '%s\n' "$@"
+	} >"$work/$file"
+}
+
+# ---- the shipped profiles: valid, and as their first lines say ------------
+for file in profiles/*.yaml; do
+	name=$(basename "$file" .yaml)
+	run "$profile" check "$file"
+	is "$file is valid" 0 $?
+	says "$file has the name that finds it" out ": ok $name sha256:"
+	"$profile" show "$file" >"$work/shown.yaml"
+	run "$profile" check "$work/shown.yaml"
+	says "$file: show has the same digest" out \
+		"$("$profile" check "$file" | sed 's/.*: ok/: ok/')"
+done
+
+for name in offline build; do
+	run "$profile" explain $name
+	says "$name: no egress" out 'egress none'
+	says "$name: no listening" out 'listen refused by seccomp'
+	silent "$name: no host directory" out 'files.read '
+	silent "$name: nothing refused" out 'REFUSED'
+done
+run "$profile" explain offline
+silent "offline: nothing of the agent's own runs" out 'files.execute'
+says "offline: an hour" out 'run.lifetime 1h'
+run "$profile" explain build
+says "build: what is in /tmp runs" out 'files.execute /tmp'
+says "build: what is at home runs" out 'files.execute /home/agent'
+says "build: many processes" out 'limits.processes 512'
+run "$profile" explain loopback-tools
+says "loopback-tools: its ports" out 'egress[0] to 127.0.0.1 ports 8000-8999 tcp'
+says "loopback-tools: IPv6 too" out 'egress[1] to ::1 ports 8000-8999 tcp'
+silent "loopback-tools: nothing else" out 'egress[2]'
+says "loopback-tools: no listening" out 'listen none'
+silent "loopback-tools: nothing refused" out 'REFUSED'
+
+# ---- check ----------------------------------------------------------------
+sample good.yaml
+run "$profile" check "$work/good.yaml"
+is "a good file" 0 $?
+digest=$(cut -d' ' -f3- "$work/out")
+{ echo '# a comment'; sed 's/tier: low/tier:   "low"/' "$work/good.yaml"
+  echo 'run: {grace: 10s}'; } >"$work/same.yaml"
+run "$profile" check "$work/same.yaml"
+says "comments, quotes and defaults change no digest" out "$digest"
+sample other.yaml 'run: {grace: 11s}'
+run "$profile" check "$work/other.yaml"
+silent "another value does" out "$digest"
+
+sample bad.yaml 'run:' '  lifetime: 2 hours'
+run "$profile" check "$work/bad.yaml"
+is "a bad file" 1 $?
+says "its place" err "ambit: $work/bad.yaml:8:13: run.lifetime: 2 hours: "
+says "what was expected" err '2h or 1d, or unlimited was expected'
+[ "$(wc -l <"$work/err")" = 1 ]
+ok "one line" $?
+run "$profile" check "$work/bad.yaml" "$work/good.yaml"
+is "one bad of two" 1 $?
+says "the good one is said to be good" out "$work/good.yaml: ok sample"
+
+sed -i 's/2999/2020/' "$work/other.yaml"
+run "$profile" check "$work/other.yaml"
+is "past its review day" 1 $?
+says "says so" err 'review: was due by 2020-12-31'
+run "$profile" explain "$work/other.yaml"
+says "explain says that too" out 'a launch would be refused: '
+
+sample late.yaml 'exceptions: [{what: w, why: y, requested-by: r, approved-by: s, until: 2020-01-01}]'
+run "$profile" check "$work/late.yaml"
+says "past an exception" err 'exceptions[0]: ended on 2020-01-01'
+
+# ---- files that are none ---------------------------------------------------
+run "$profile" check "$work/missing.yaml"
+is "missing" 1 $?
+says "says so" err 'No such file or directory'
+: >"$work/empty.yaml"
+run "$profile" check "$work/empty.yaml"
+says "empty" err 'empty.yaml:1:1: empty: a profile was expected'
+run "$profile" check "$work/"
+says "a directory" err 'is not a regular file'
+mkfifo "$work/fifo.yaml"
+run timeout 10 "$profile" check "$work/fifo.yaml"
+is "a fifo does not wait" 1 $?
+says "says so" err 'is not a regular file'
+head -c 1048577 /dev/zero | tr '\0' '#' >"$work/large.yaml"
+run "$profile" check "$work/large.yaml"
+says "too large" err 'is too large: at most 1048576 bytes'
+head -c 4096 "$profile" >"$work/binary.yaml"
+run "$profile" check "$work/binary.yaml"
+is "a binary" 1 $?
+
+# ---- explain ---------------------------------------------------------------
+sample names.yaml 'egress:' '  - {to: crm.example.com, ports: [443], tool: crm}'
+run "$profile" explain "$work/names.yaml"
+is "a clause that can't be held is explained" 0 $?
+says "the name" out 'REFUSED: not yet enforceable: names are not resolved on this node'
+says "its TLS" out 'REFUSED: not yet enforceable: TLS server names'
+says "the sum" out "2 of "
+says "the layers that were assumed" out 'no   TLS server names'
+sample syscalls.yaml 'syscalls: {allow: [bpf]}'
+run "$profile" explain "$work/syscalls.yaml"
+is "a call that no profile may have" 1 $?
+says "and why" err 'syscalls.yaml:7:20: syscalls.allow[0]: bpf: it puts code into the kernel'
+
+# ---- names -----------------------------------------------------------------
+run env AMBIT_ROOT="$work/root" "$profile" check offline
+is "a shipped name" 0 $?
+mkdir -p "$work/root/etc/ambit/profiles"
+sed 's/name: sample/name: offline/' "$work/good.yaml" >"$work/root/etc/ambit/profiles/offline.yaml"
+run env AMBIT_ROOT="$work/root" "$profile" check offline
+says "the machine's own comes first" out "$work/root/etc/ambit/profiles/offline.yaml: ok offline"
+run "$profile" check nobody-has-this
+is "an unknown name" 1 $?
+says "and where it was looked for" err 'nor among the shipped ones'
+
+# ---- syscalls --------------------------------------------------------------
+run "$profile" syscalls
+says "the sets" out '@agent'
+run "$profile" syscalls @network
+says "one set, with conditions" out 'socket  if argument 0 & 0xffffffff == 0x2'
+silent "and no call of another" out 'openat'
+run "$profile" syscalls @nothing
+is "no such set" 1 $?
+run "$profile" syscalls "$work/good.yaml"
+says "a profile's calls" out 'openat'
+silent "without listen" out 'listen'
+sample ports.yaml 'listen: [8080]'
+run "$profile" syscalls "$work/ports.yaml"
+says "with listen, if it lists ports" out 'listen'
+
+# ---- usage -----------------------------------------------------------------
+for arguments in '' 'check' 'show' 'show a b' 'chek a' '--version'; do
+	# shellcheck disable=SC2086
+	run "$profile" $arguments
+	is "usage: '$arguments'" 2 $?
+done
+run "$profile" --help
+is "help" 0 $?
+"$profile" show "$work/good.yaml" >/dev/full 2>"$work/err"
+is "a full disk" 1 $?
+
+echo "1..$count"
