@@ -105,7 +105,7 @@ static void record_end(struct agent *agent)
 		event.not_after = agent->credentials[i].not_after;
 		records_send(warden, &event, NULL, NULL);
 	}
-	if (!agent->went)
+	if (!agent->recorded)
 		return;
 	records_fill(&event, AMBIT_EVENT_EXIT, agent, NULL);
 	event.exit_code = agent->exit_status;
@@ -118,6 +118,12 @@ static void find_status(struct agent *agent)
 {
 	int status;
 
+	if (agent->failure.code) {
+		agent->exit_known = 1;
+		agent->exit_status = agent->failure_status;
+		snprintf(agent->cause, sizeof(agent->cause), "refused");
+		return;
+	}
 	if (!agent->exit_known && state_end_status(agent, &status) == 0)
 		end_status(agent, status);
 	if (!agent->exit_known) {

@@ -321,48 +321,54 @@ static int record_launch(struct agent *agent)
 }
 
 /* The last look before the first instruction: what was asked of the kernel is
- * there. */
-static int let_go(struct agent *agent)
+ * there.  Done while the record is on its way to the disk. */
+static int look_back(struct agent *agent, struct error *error)
 {
-	struct warden *warden = agent->warden;
-	struct error error = { 0 };
+	int failed = 0;
 
 	if (!cgroup_has(agent->cgroup, agent->pid))
-		error_set(&error, EPERM, "cgroup: the agent is not in it");
-	if (!error.code)
-		kernel_verify(warden->kernel, agent->cgroup, agent->cgroup_id,
-			      agent->instance, &error);
-	if (!error.code)
-		state_save(agent, &error);
-	if (!error.code && send(agent->gate.fd, "", 1, MSG_NOSIGNAL) != 1)
-		error_errno(&error, errno, "start");
-	if (error.code) {
-		launch_refuse(agent, AMBIT_EXIT_REFUSED, &error);
-		return -error.code;
-	}
-	return 0;
+		failed = error_set(error, EPERM,
+				   "cgroup: the agent is not in it");
+	if (!failed)
+		failed = kernel_verify(agent->warden->kernel, agent->cgroup,
+				       agent->cgroup_id, agent->instance, error);
+	return failed ? failed : state_save(agent, error);
 }
 
 void launch_advance(struct agent *agent)
 {
-	unsigned credentials = agent->compiled->profile->credential_count;
+	struct error error = { 0 };
 
-	if (agent->failure.code || !agent->gate_ready || !credentials_minted(agent))
+	if (agent->failure.code || agent->went || !agent->pid ||
+	    !credentials_minted(agent))
 		return;
+	/* The disk is asked while the process is still being bounded; should
+	 * that fail, a refusal and an end follow the launch in the log. */
 	if (!agent->recorded) {
 		agent->recorded = 1;
 		if (record_launch(agent) < 0)
-			launch_refuse_text(agent, EPIPE,
-				    "audit log: the launch can't be recorded");
+			launch_refuse_text(agent, EPIPE, "audit log: the launch "
+					   "can't be recorded");
 		return;
 	}
-	if (!agent->durable || agent->went)
+	if (!agent->gate_ready)
 		return;
-	for (unsigned i = 0; i < credentials; i++)
+	if (!agent->looked) {
+		agent->looked = 1;
+		if (look_back(agent, &error) < 0) {
+			launch_refuse(agent, AMBIT_EXIT_REFUSED, &error);
+			return;
+		}
+	}
+	if (!agent->durable)
+		return;
+	for (unsigned i = 0; i < agent->compiled->profile->credential_count; i++)
 		if (!agent->credentials[i].published)
 			return;
 	agent->went = 1;
-	let_go(agent);
+	if (send(agent->gate.fd, "", 1, MSG_NOSIGNAL) != 1)
+		launch_refuse_text(agent, errno, "node: the agent's process "
+				   "ended before its start");
 }
 
 /* ---- the beginning ----------------------------------------------------- */
@@ -400,7 +406,10 @@ static int start_process(struct agent *agent, const struct launch *launch,
 	if (pid < 0)
 		return error_errno(error, -pid, "clone3");
 	agent->pid = pid;
-	return gate_watch(agent, error);
+	failed = gate_watch(agent, error);
+	if (!failed)
+		launch_advance(agent);
+	return failed;
 }
 
 static int begin(struct warden *warden, const struct launch *launch,

@@ -92,7 +92,7 @@ struct agent {
 	int terminal;		/* master on its way to the caller, or -1 */
 
 	/* The launch: what is still outstanding. */
-	int gate_ready, recorded, durable, went;
+	int gate_ready, recorded, looked, durable, went;
 	int gone;		/* CLOSE was sent: the kernel counts no more */
 	struct agent_credential credentials[AMBIT_CREDENTIALS];
 	struct connection *waiting;	/* of the Run call, or NULL */

@@ -172,7 +172,7 @@ int test_cost(struct outside *outside)
 	struct bounded bounded;
 
 	int64_t start = now();
-	must(kernel_open(node.pins, &node.kernel, &error), &error);
+	node_open();
 	printf("load and pin %.1f ms\n", (double)(now() - start) / 1e6);
 	must(kernel_wall(node.kernel, node.parent, &error), &error);
 	cost_attach();

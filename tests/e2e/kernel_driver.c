@@ -27,13 +27,6 @@
 #define UDP IPPROTO_UDP
 #define TCP IPPROTO_TCP
 
-static void open_node(void)
-{
-	struct error error = { 0 };
-
-	must(kernel_open(node.pins, &node.kernel, &error), &error);
-}
-
 /* ---- taking over ---------------------------------------------------------------------------- */
 
 /* The first warden: sets all up and waits for its end. */
@@ -41,7 +34,7 @@ static void first_warden(struct bounded *agent, int ready)
 {
 	struct error error = { 0 };
 
-	open_node();
+	node_open();
 	if (kernel_attach(node.kernel, agent->cgroup, agent->id, &agent->policy,
 			  &error) == 0)
 		_exit(3);	/* before the wall */
@@ -81,7 +74,7 @@ static void test_adoption(void)
 	       "no warden: what is allowed goes on");
 	is_int(bounded_do(&agent, do_udp_sendto, SERVER, UDP_PORT, 0), -EPERM,
 	       "no warden: a datagram is refused");
-	open_node();
+	node_open();
 	must(kernel_wall(node.kernel, node.parent, &error), &error);
 	is_int(kernel_verify(node.kernel, agent.cgroup, agent.id,
 			     agent.policy.instance, &error), 0,
@@ -143,7 +136,7 @@ void test_pins(struct outside *outside)
 	must(kernel_unpin(node.kernel, &error), &error);
 	snprintf(pin, sizeof(pin), "%s/maps", node.pins);
 	ok(access(pin, F_OK) < 0, "unpinned: nothing is left");
-	open_node();
+	node_open();
 	must(kernel_wall(node.kernel, node.parent, &error), &error);
 	/* As if it had died before all was pinned. */
 	close(map);
@@ -151,7 +144,7 @@ void test_pins(struct outside *outside)
 	value.version = 0;
 	must(bpf_map_update_elem(map, &zero, &value, 0), NULL);
 	kernel_close(node.kernel);
-	open_node();
+	node_open();
 	must(kernel_wall(node.kernel, node.parent, &error), &error);
 	close(map);
 	struct bounded agent;
@@ -307,7 +300,7 @@ static void test_proof(void)
 	   "without the wall the proof fails");
 	diag("%s", error.text);
 	kernel_close(node.kernel);
-	open_node();
+	node_open();
 	error.code = 0;
 	must(kernel_wall(node.kernel, node.parent, &error), &error);
 	records_read();

@@ -30,6 +30,14 @@ void must(int failed, const struct error *error)
 						      strerror(errno));
 }
 
+void node_open(void)
+{
+	struct error error = { 0 };
+
+	must(kernel_open(node.pins, &node.kernel, &error), &error);
+	node.opened++;
+}
+
 /* ---- agents ------------------------------------------------------------------------- */
 
 void bounded_make(struct bounded *bounded, const char *name, uint32_t slot)
@@ -178,14 +186,14 @@ static int take(void *map, void *data, size_t size)
 static size_t read_ring(int wait)
 {
 	static struct ring_buffer *reader;
-	static struct kernel *whose;
+	static int opened;
 	static int fds[3];
 
-	if (whose != node.kernel) {
+	if (opened != node.opened) {
 		ring_buffer__free(reader);
 		kernel_rings(node.kernel, fds);
 		reader = ring_buffer__new(fds[0], take, &fds[2], NULL);
-		whose = node.kernel;
+		opened = node.opened;
 	}
 	record_count = 0;
 	if (!reader || (wait ? ring_buffer__poll(reader, PATIENCE) :

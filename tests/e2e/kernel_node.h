@@ -14,6 +14,7 @@ struct node {
 	const char *pins;
 	const char *parent_path;
 	int parent;
+	int opened;		/* how often: the ring is another each time */
 };
 
 extern struct node node;
@@ -25,6 +26,9 @@ struct bounded {
 	struct ambit_policy policy;
 	struct agent agent;
 };
+
+/* kernel_open; ends the test when that fails. */
+void node_open(void);
 
 /* Ends the test when `failed`. */
 void must(int failed, const struct error *error);

@@ -167,11 +167,13 @@ snapshot() {
 		snapshot_processes
 		snapshot_mounts
 		find "$NODE_CGROUP" -mindepth 1 -type d -printf 'cgroup %P\n'
-		find "/proc/$snapshot_warden/root$AMBIT_ROOT/run/ambit" \
-			"$AMBIT_ROOT/var/lib/ambit" ! -name '*.log' \
-			-printf 'file %P %y %m %U\n'
+		snapshot_run=/proc/$snapshot_warden/root$AMBIT_ROOT/run/ambit
+		find "$snapshot_run" "$snapshot_run/bpf" "$snapshot_run/instances" \
+			"$AMBIT_ROOT/var/lib/ambit" -xdev ! -name '*.log' \
+			-printf 'file %H %P %y %m %U\n' | sed "s|/proc/$snapshot_warden/||"
 		snapshot_maps
-		ss -Hatuwne | grep -F "cgroup:${NODE_CGROUP#"$(cgroup2)"}/" |
+		ss -Hatuwne 2>/dev/null |
+			grep -F -e "cgroup:${NODE_CGROUP#"$(cgroup2)"}/" -e cgroup:unreachable |
 			awk '{ print "socket", $1, $2, $5, $6 }'
 		echo "descriptors $(find "/proc/$snapshot_warden/fd" -type l | wc -l)"
 	} | sort >"$1"
