@@ -111,6 +111,7 @@ struct search {
 	__u16 port;
 	__u8 protocol;
 	__u8 exact;		/* only a rule for the one address counts */
+	__u8 shortest;		/* prefix of a rule that may match */
 	__u8 missed;		/* a block would have matched */
 	__u8 found;
 	__u16 rule;
@@ -122,6 +123,7 @@ static __attribute__((unused)) long match_rule(__u32 index, struct search *searc
 		return 1;
 	const struct ambit_rule *rule = &search->policy->rules[index];
 	if (rule->protocol != search->protocol ||
+	    rule->prefix < search->shortest ||
 	    search->port < rule->port_low || search->port > rule->port_high)
 		return 0;
 	/* Rules lie at multiples of 24 behind 32 bytes: aligned. */
@@ -156,6 +158,8 @@ SUBPROGRAM int decide(const struct ambit_policy *policy,
 		.port = attempt->port,
 		.protocol = attempt->protocol,
 		.exact = is_reserved(&attempt->remote),
+		/* Whoever writes ::/0 does not mean IPv4. */
+		.shortest = is_mapped(&attempt->remote) ? 96 : 0,
 	};
 	bpf_loop(policy->rule_count, match_rule, &search, 0);
 	if (search.found)

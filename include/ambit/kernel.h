@@ -34,7 +34,8 @@
 /* One way out: protocol, address block, port range. */
 struct ambit_rule {
 	__u8 address[16];
-	__u8 prefix;		/* bits of address that count, 0..128 */
+	__u8 prefix;		/* bits of address that count, 0..128; IPv4 is
+				 * matched only from 96 on */
 	__u8 protocol;		/* IPPROTO_TCP or IPPROTO_UDP */
 	__u16 id;		/* index of the profile's egress entry */
 	__u16 port_low;

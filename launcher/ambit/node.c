@@ -224,6 +224,34 @@ static int await_ready(int ready, int64_t deadline, struct error *error)
 	return error_set(error, EIO, "its supervisor ended before it was ready");
 }
 
+/* 1 while an ambitd has its lock: also one that does not listen yet. */
+static int warden_lives(void)
+{
+	char path[PATH_MAX];
+	struct error error = { 0 };
+
+	if (node_path(path, "warden.lock", &error))
+		return 0;
+	OWN_FD lock = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) &&
+	       errno == EWOULDBLOCK;
+}
+
+/* Our start failed: because a service manager's ambitd was on its way up (or
+ * down)?  Then that one will listen.  Returns 0 if it does. */
+static int await_other(struct client *client, int64_t deadline)
+{
+	struct error nobody;
+
+	do {
+		nobody = (struct error){ 0 };
+		if (node_connect(client, &nobody) == 0)
+			return 0;
+		poll(NULL, 0, RETRY_MS);
+	} while (warden_lives() && node_clock() < deadline);
+	return -ENOENT;
+}
+
 /* Connects to the node that runs, or starts it.  Of several callers at once the
  * one that gets the lock starts it, the others wait for its socket. */
 static int node_start(struct client *client, struct error *error)
@@ -257,7 +285,7 @@ static int node_start(struct client *client, struct error *error)
 	if (!result)
 		result = await_ready(ready, deadline, error);
 	if (result)
-		return result;
+		return await_other(client, deadline) ? result : 0;
 	return node_connect(client, error);
 }
 

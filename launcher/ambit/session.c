@@ -189,7 +189,6 @@ static void stop_self(struct session *session)
 {
 	terminal_restore(&session->terminal);
 	kill(getpid(), SIGSTOP);
-	terminal_resume(&session->terminal);
 }
 
 static void take_signal(struct session *session, int number)
@@ -207,8 +206,6 @@ static void take_signal(struct session *session, int number)
 		terminal_resize(&session->terminal);
 	else if (number == SIGTSTP)
 		stop_self(session);
-	else if (number == SIGCONT)
-		terminal_resume(&session->terminal);
 }
 
 static void take_signals(struct session *session)
@@ -324,6 +321,7 @@ static void loop(struct session *session)
 		};
 		struct pollfd *terminal = fds + OWN_FDS;
 		struct pollfd *stream = terminal + TERMINAL_FDS;
+		terminal_resume(&session->terminal);
 		int waits = terminal_prepare(&session->terminal, terminal);
 		streams_prepare(session->streams, stream);
 		if (session->reconnect_until)

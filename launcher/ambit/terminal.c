@@ -14,6 +14,8 @@
 
 /* How often a terminal that the agent has closed is looked at again. */
 #define QUIET_MS 200
+/* A shell that brings a running job to the foreground does not tell it. */
+#define BACKGROUND_MS 200
 /* Without a byte for so long after the agent's end, there is nothing more. */
 #define DRAIN_MS 1000
 
@@ -113,7 +115,11 @@ int terminal_prepare(const struct terminal *terminal,
 	ret_fds[1] = (struct pollfd){ master ? terminal->master : -1, master, 0 };
 	ret_fds[2] = (struct pollfd){
 		flow_is_empty(&terminal->to_caller) ? -1 : terminal->out, POLLOUT, 0 };
-	return terminal->quiet && terminal->master >= 0 ? QUIET_MS : -1;
+	if (terminal->master < 0)
+		return -1;
+	if (terminal->in >= 0 && !terminal->foreground)
+		return BACKGROUND_MS;
+	return terminal->quiet ? QUIET_MS : -1;
 }
 
 /* The caller's terminal is gone (hung up): so is the agent's. */

@@ -33,8 +33,8 @@ int terminal_caller(void);
 /* Takes `master` over and opens the caller's side. */
 int terminal_open(struct terminal *terminal, int master, struct error *error);
 
-/* Raw mode and reading while this process is in the foreground; call it again
- * after SIGCONT. */
+/* Raw mode and reading, if this process is in the foreground and it was not
+ * done yet; to be called before each poll. */
 void terminal_resume(struct terminal *terminal);
 /* The caller's modes as they were. */
 void terminal_restore(struct terminal *terminal);

@@ -129,7 +129,9 @@ static int connect_pipe(const char *path, uint64_t position, struct error *error
 		return error_errno(error, errno, "%s", path);
 	int length = snprintf(request, sizeof(request), "position %llu\n",
 			      (unsigned long long)position);
-	if (send(fd, request, (size_t)length, MSG_NOSIGNAL) != length)
+	/* EPIPE: refused before we could ask; the reason is there to read. */
+	if (send(fd, request, (size_t)length, MSG_NOSIGNAL) != length &&
+	    errno != EPIPE)
 		return error_errno(error, errno, "%s", path);
 	return own_take_fd(&fd);
 }

@@ -48,7 +48,7 @@ struct filter {
 	struct filter_program refuse;	/* length 0: nothing to refuse */
 };
 
-/* 1 if libseccomp knows `call` on this machine's ABI. */
+/* 1 if libseccomp knows the name `call`, on whatever ABI. */
 int filter_knows(const char *call);
 
 /* Compiles both programs.  A call that this ABI does not have is passed over in

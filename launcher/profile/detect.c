@@ -71,7 +71,7 @@ void detect_layers(struct plan_layers *ret_layers)
 		.memory_controller = cgroups && has_controller(root, "memory"),
 		.pids_controller = cgroups && has_controller(root, "pids"),
 		.cpu_controller = cgroups && has_controller(root, "cpu"),
-		.idmapped_mounts = kernel_at_least(5, 12),
-		.memfd_noexec = access("/proc/sys/vm/memfd_noexec", F_OK) == 0,
+		.idmapped_mounts = kernel_at_least(5, 12) != 0,
+		.memfd_noexec = !access("/proc/sys/vm/memfd_noexec", F_OK),
 	};
 }

@@ -99,7 +99,7 @@ static int add_run(struct builder *builder)
 	const struct profile *profile = builder->profile;
 	char text[WORD_SIZE];
 
-	int result = add(builder, "warden: checked at launch and renewal",
+	int result = add(builder, "warden: checked at each launch",
 			 "review by %04u-%02u-%02u", profile->review.by.year,
 			 profile->review.by.month, profile->review.by.day);
 	if (!result && profile->run.command_count)

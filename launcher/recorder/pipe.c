@@ -94,35 +94,6 @@ static struct client *client_place(struct pipe *pipe)
 	return silent;
 }
 
-void pipe_accept(struct recorder *recorder)
-{
-	struct pipe *pipe = &recorder->pipe;
-
-	for (;;) {
-		OWN_FD fd = accept4(pipe->listener, NULL, NULL,
-				    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0)
-			return;
-		struct client *place = client_place(pipe);
-		if (!place) {
-			struct client refused = { .fd = own_take_fd(&fd),
-						  .file = -1 };
-			client_refuse(&refused, "too many readers");
-			continue;
-		}
-		struct epoll_event event = {
-			.events = EPOLLIN,
-			.data.u64 = SOURCE_CLIENT +
-				    (uint64_t)(place - pipe->clients),
-		};
-		if (epoll_ctl(pipe->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
-			continue;
-		*place = (struct client){ .fd = own_take_fd(&fd), .file = -1,
-					  .watched = EPOLLIN,
-					  .age = pipe->arrivals++ };
-	}
-}
-
 /* How many bytes of the segment that the client reads may be sent. */
 static int client_limit(const struct log *log, const struct client *client,
 			uint64_t *ret_limit)
@@ -314,6 +285,37 @@ static void client_hear(struct recorder *recorder, struct client *client)
 		client_begin(recorder, client);
 	else if (newline || client->request_length == sizeof(client->request))
 		client_refuse(client, "expected: position N, or position now");
+}
+
+void pipe_accept(struct recorder *recorder)
+{
+	struct pipe *pipe = &recorder->pipe;
+
+	for (;;) {
+		OWN_FD fd = accept4(pipe->listener, NULL, NULL,
+				    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		struct client *place = client_place(pipe);
+		if (!place) {
+			struct client refused = { .fd = own_take_fd(&fd),
+						  .file = -1 };
+			client_refuse(&refused, "too many readers");
+			continue;
+		}
+		struct epoll_event event = {
+			.events = EPOLLIN,
+			.data.u64 = SOURCE_CLIENT +
+				    (uint64_t)(place - pipe->clients),
+		};
+		if (epoll_ctl(pipe->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+			continue;
+		*place = (struct client){ .fd = own_take_fd(&fd), .file = -1,
+					  .watched = EPOLLIN,
+					  .age = pipe->arrivals++ };
+		/* Most have sent their request by now. */
+		client_hear(recorder, place);
+	}
 }
 
 void pipe_ready(struct recorder *recorder, unsigned number, uint32_t events)

@@ -28,7 +28,7 @@ class Connection(http.client.HTTPSConnection):
 
 def crm():
     tls = ssl.create_default_context(cafile=f"{HERE}/crm.pem")
-    tls.load_cert_chain(f"{CREDENTIALS}/tls.pem", f"{CREDENTIALS}/tls.key")
+    tls.load_cert_chain(f"{CREDENTIALS}/tls.crt", f"{CREDENTIALS}/tls.key")
     return Connection("crm.example.com", context=tls)
 
 

@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 if [ "${1-}" != inside ]; then
-	exec unshare --mount --net --fork --pid --kill-child -- \
+	exec unshare --mount --net -- \
 		"$PWD/tests/e2e/kernel.t" inside "${1-test}"
 fi
 driver=$PWD/build/tests/bin/kernel_driver

@@ -110,6 +110,8 @@ int agent_do(const struct agent *agent, deed what, const struct place *place,
 
 void agent_end(struct agent *agent)
 {
+	/* Agents started later hold copies of our end. */
+	shutdown(agent->socket, SHUT_RDWR);
 	close(agent->socket);
 	waitpid(agent->pid, NULL, 0);
 }

@@ -217,6 +217,41 @@ static void test_wall_hook(struct bounded *agent, size_t i)
 	close(program);
 }
 
+/* Coming in, a packet that is refused shows by its absence and its count. */
+static void test_wall_ingress(struct bounded *agent, struct outside *outside)
+{
+	char path[256], byte;
+	struct place from;
+	struct ambit_tally before, after;
+	struct error error = { 0 };
+
+	must(bounded_do(agent, keep_udp, NULL, 0, 0), NULL);
+	must(bounded_do(agent, kept_connect, SERVER, UDP_PORT, 0), NULL);
+	while (outside_ready(outside->udp, POLLIN, 0))
+		must(read(outside->udp, &byte, 1) < 0, NULL);
+	must(bounded_do(agent, kept_send, NULL, 0, 0) != 1, NULL);
+	from.length = sizeof(from.address);
+	must(recvfrom(outside->udp, &byte, 1, 0,
+		      (struct sockaddr *)&from.address, &from.length) != 1, NULL);
+	snprintf(path, sizeof(path), "%s/programs/leaf_ingress", node.pins);
+	int program = bpf_obj_get(path);
+	must(bpf_prog_detach2(program, agent->cgroup, BPF_CGROUP_INET_INGRESS),
+	     NULL);
+	must(kernel_tally(node.kernel, 0, &before, &error), &error);
+	must(sendto(outside->udp, "x", 1, 0, (struct sockaddr *)&from.address,
+		    from.length) != 1, NULL);
+	must(kernel_tally(node.kernel, 0, &after, &error), &error);
+	ok(after.dropped_packets == before.dropped_packets + 1,
+	   "ingress: refused by the wall without its leaf program");
+	must(bpf_prog_attach(program, agent->cgroup, BPF_CGROUP_INET_INGRESS,
+			     BPF_F_ALLOW_MULTI), NULL);
+	must(sendto(outside->udp, "xx", 2, 0, (struct sockaddr *)&from.address,
+		    from.length) != 2, NULL);
+	is_int(bounded_do(agent, kept_receive, NULL, 0, 0), 2,
+	       "ingress: passes with it");
+	close(program);
+}
+
 static void test_child_cgroup(struct bounded *agent)
 {
 	must(mkdirat(agent->cgroup, "child", 0755), NULL);
@@ -245,15 +280,15 @@ void test_wall(struct outside *outside)
 	struct error error = { 0 };
 
 	bounded_start(&agent, "wall", 13);
-	policy_allow(&agent, "::", 0, TCP, 1, 65535);
-	policy_allow(&agent, "::", 0, UDP, 1, 65535);
+	policy_allow(&agent, SERVER, 32, TCP, TCP_PORT, TCP_PORT);
+	policy_allow(&agent, SERVER, 32, UDP, UDP_PORT, UDP_PORT);
+	policy_allow(&agent, "2001:db8::5", 128, TCP, TCP_PORT, TCP_PORT);
+	policy_allow(&agent, "2001:db8::5", 128, UDP, UDP_PORT, UDP_PORT);
 	agent.policy.unix_mode = AMBIT_UNIX_PRIVATE;
 	bounded_apply(&agent);
 	for (size_t i = 0; i < sizeof(walls) / sizeof(*walls); i++)
 		test_wall_hook(&agent, i);
-	/* Without its leaf program, ingress is silence. */
-	must(bounded_do(&agent, keep_udp, NULL, 0, 0), NULL);
-	must(bounded_do(&agent, kept_connect, "127.0.0.1", 1, 0) != -EPERM, NULL);
+	test_wall_ingress(&agent, outside);
 	test_child_cgroup(&agent);
 	bounded_end(&agent);
 	/* A cgroup that nobody bounded. */
@@ -266,7 +301,6 @@ void test_wall(struct outside *outside)
 	ok(after.attempts == before.attempts + 1 && after.lost == before.lost + 1,
 	   "and is counted in slot 0");
 	bounded_end(&bare);
-	(void)outside;
 	records_read();
 }
 

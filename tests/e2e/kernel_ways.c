@@ -148,7 +148,7 @@ void test_ways(struct outside *outside)
 
 /* ---- matching ------------------------------------------------------------------------- */
 
-/* By a rule for everything: only reserved addresses are kept back. */
+/* By rules for everything: only reserved addresses are kept back. */
 static const struct {
 	const char *to;
 	int reserved;
@@ -177,6 +177,8 @@ static const struct {
 	{ "203.0.113.4", 31, "203.0.113.6", 0 },
 	{ "0.0.0.0", 0, "203.0.113.5", 1 },
 	{ "0.0.0.0", 0, "2001:db8::5", 0 },
+	{ "::", 0, "2001:db8::5", 1 },
+	{ "::", 0, "203.0.113.5", 0 },
 	{ "2001:db8::", 32, "2001:db8:ffff::1", 1 },
 	{ "2001:db8::", 32, "2001:db9::1", 0 },
 	{ "2001:db8::", 64, "2001:db8::ffff:0:1", 1 },
@@ -259,18 +261,19 @@ void test_addresses(struct outside *outside)
 	(void)outside;
 	bounded_start(&agent, "addresses", 6);
 	policy_allow(&agent, "::", 0, UDP, 1, 65535);
+	policy_allow(&agent, "0.0.0.0", 0, UDP, 1, 65535);
 	bounded_apply(&agent);
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
 		int reserved = addresses[i].reserved;
 		struct expected expected = {
 			reserved ? -EPERM : 0, SEND, !reserved,
 			reserved ? AMBIT_REASON_RESERVED : AMBIT_REASON_RULE,
-			reserved ? AMBIT_NO_RULE : 0, NULL, 0,
+			reserved ? (int)AMBIT_NO_RULE : ANY_RULE, NULL, 0,
 		};
 		judged(&agent, bounded_do(&agent, do_udp_sendto,
 					  addresses[i].to, 4000, 0),
-		       &expected, "a rule for all %s %s",
-		       reserved ? "does not admit" : "admits", addresses[i].to);
+		       &expected, "rules for all %s %s",
+		       reserved ? "do not admit" : "admit", addresses[i].to);
 	}
 	test_blocks(&agent);
 	test_own(&agent);

@@ -137,6 +137,8 @@ run "$profile" check "$work/binary.yaml"
 is "a binary" 1 $?
 
 # ---- explain ---------------------------------------------------------------
+run "$profile" explain "$work/good.yaml"
+says "a table of clauses and mechanisms" out "review by 2999-12-31"
 sample names.yaml 'egress:' '  - {to: crm.example.com, ports: [443], tool: crm}'
 run "$profile" explain "$work/names.yaml"
 is "a clause that can't be held is explained" 0 $?

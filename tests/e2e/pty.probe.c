@@ -12,7 +12,8 @@
  * Steps, done in the order given:
  *   --expect TEXT    wait until TEXT is in the output that follows the last match
  *   --send TEXT      type TEXT
- *   --resize RxC     change the size (SIGWINCH follows)
+ *   --resize RxC     change the size; SIGWINCH follows, and who relays the size
+ *                    takes a moment: expect what a trap on it prints
  *   --signal N       send signal N to COMMAND
  *   --stopped        wait until COMMAND is stopped
  *   --hangup         close the terminal, as a lost connection does

@@ -374,6 +374,7 @@ static void child(const char *executable, const char *uid, const int fds[3],
 			_exit(122);
 	for (int fd = 6; fd < 64; fd++)
 		close(fd);
+	signal(SIGPIPE, SIG_DFL);
 	execl(executable, "ambit-recorder", "--uid", uid, (char *)NULL);
 	_exit(127);
 }
@@ -559,7 +560,9 @@ static void open_reader(char **words)
 		int length = snprintf(request, sizeof(request), "%s%s%s\n",
 				      words[2], words[3] ? " " : "",
 				      words[3] ? words[3] : "");
-		if (write(fd, request, (size_t)length) != length)
+		/* Refused before it could ask: the refusal can be read. */
+		if (write(fd, request, (size_t)length) != length &&
+		    errno != EPIPE)
 			die("request");
 	}
 	readers[index] = fd;
@@ -720,6 +723,7 @@ int main(void)
 	if (fd < 0 || read(fd, boot_id, 36) != 36)
 		die("boot_id");
 	close(fd);
+	signal(SIGPIPE, SIG_IGN);
 	make_maps();
 	while (fgets(line, sizeof(line), stdin)) {
 		int count = 0;

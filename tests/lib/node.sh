@@ -13,6 +13,10 @@ export PATH
 # profiles are looked up by name.
 node_begin() {
 	node_directory
+	node_start
+}
+
+node_start() {
 	ambit node start || bail_out "the node does not start: $(node_log)"
 	NODE_CGROUP=$(node_cgroup)
 	at_exit node_end
@@ -159,8 +163,8 @@ audit_wait() {
 
 # ---- pictures -------------------------------------------------------------
 # snapshot FILE: everything of this node that an agent may leave behind, sorted.
-# Profiles' prepared roots are kept between agents, so the first picture is taken
-# after each profile ran once.
+# Profiles' prepared roots and slots' user namespaces are kept between agents, so
+# the first picture is taken after each profile ran once.
 snapshot() {
 	snapshot_warden=$(node_pid ambitd)
 	{
@@ -173,15 +177,23 @@ snapshot() {
 			-printf 'file %H %P %y %m %U\n' | sed "s|/proc/$snapshot_warden/||"
 		snapshot_maps
 		ss -Hatuwne 2>/dev/null |
-			grep -F -e "cgroup:${NODE_CGROUP#"$(cgroup2)"}/" -e cgroup:unreachable |
+			grep -e "cgroup:${NODE_CGROUP#"$(cgroup2)"}/" \
+				-e " ${NET4:-none}\..*cgroup:unreachable" |
 			awk '{ print "socket", $1, $2, $5, $6 }'
-		echo "descriptors $(find "/proc/$snapshot_warden/fd" -type l | wc -l)"
+		echo "descriptors $(find "/proc/$snapshot_warden/fd" -type l ! -lname 'user:*' | wc -l)"
 	} | sort >"$1"
 }
 
 # By uid, whatever their cgroup: one that moved out is seen too.
 snapshot_processes() {
-	ps -eo uid=,comm= | awk '$1 >= 2000000016 && $1 < 2000010000 { print "process", $0 }'
+	ps -eo uid=,pid=,comm= | awk '$1 >= 2000000016 && $1 < 2000010000' |
+		while read -r snapshot_uid snapshot_pid snapshot_name; do
+			case $(sed -n 's/^0:://p' "/proc/$snapshot_pid/cgroup" 2>/dev/null) in
+			"${NODE_CGROUP#"$(cgroup2)"}"/*) ;;
+			/ambit*/* | "") continue ;; # of another node; gone
+			esac
+			echo "process $snapshot_uid $snapshot_name"
+		done
 	find "$NODE_CGROUP" -name cgroup.procs -exec cat {} + |
 		while read -r snapshot_pid; do
 			echo "member $(cat "/proc/$snapshot_pid/comm" 2>&1)"
@@ -196,9 +208,10 @@ snapshot_mounts() {
 	done
 }
 
-# Entries of every pinned map whose size grows with agents.
+# Entries of every pinned map whose size grows with agents; own_addresses follows
+# the machine's interfaces.
 snapshot_maps() {
-	find "/proc/$snapshot_warden/root$AMBIT_ROOT/run/ambit/bpf" -type f |
+	find "/proc/$snapshot_warden/root$AMBIT_ROOT/run/ambit/bpf" -type f ! -name own_addresses |
 		while read -r snapshot_pin; do
 			case $(bpftool map show pinned "$snapshot_pin" 2>/dev/null) in
 			*": cgroup_storage "* | *": hash "* | *": lpm_trie "* | *": lru_hash "*) ;;

@@ -14,14 +14,10 @@
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /* Seven lines; what a row adds begins in line 8. */
-#define HEAD                          \
-	"ambit: 1\n"                  \
-	"name: sample\n"              \
-	"owner: team@example.com\n"   \
-	"purpose: Tries things out\n" \
-	"tier: low\n"                 \
-	"review: {approved-by: other@example.com, by: 2027-03-31}\n" \
-	"# the rest\n"
+#define HEAD                                                                \
+	"ambit: 1\nname: sample\nowner: team@example.com\n"                 \
+	"purpose: Tries things out\ntier: low\n"                            \
+	"review: {approved-by: other@example.com, by: 2027-03-31}\n# the rest\n"
 
 static int parse(const char *text, size_t length, struct profile **profile,
 		 struct error *error)
