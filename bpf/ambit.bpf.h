@@ -23,9 +23,14 @@
 #include <bpf/bpf_helpers.h>
 #include <linux/in.h>
 
-/* A function of its own in the program, where it is called at all: verified for
- * each call, and with a stack of its own. */
-#define SUBPROGRAM static __noinline __attribute__((unused))
+/*
+ * A function that the verifier walks once, by itself, instead of once for each
+ * way that leads to a call: without these, loading takes half a second.  Its
+ * arguments are numbers, the context, or memory of a known size that may be NULL
+ * for all it knows.
+ */
+#define GLOBAL __noinline
+#define UNUSED __attribute__((unused))
 
 #define REFUSE 0		/* what a cgroup program returns */
 #define PASS 1
@@ -57,7 +62,9 @@ struct attempt {
 	__u8 reason;
 	__u8 protocol;
 	__u8 family;
+	__u8 pad;		/* none hidden: passed as initialised memory */
 };
+_Static_assert(sizeof(struct attempt) == 56, "attempt layout");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
@@ -185,24 +192,18 @@ static __always_inline void record_task(struct ambit_record *record)
 /* Refusals wake the recorder at once, the rest when it has caught up. */
 static __always_inline void record_submit(struct ambit_record *record)
 {
+	struct ambit_tally *tally = tally_of(record->slot);
+
+	if (tally && record->verdict == AMBIT_ALLOWED)
+		__sync_fetch_and_add(&tally->allowed, 1);
 	__u64 flags = record->verdict == AMBIT_DENIED ? BPF_RB_FORCE_WAKEUP : 0;
 
 	bpf_ringbuf_submit(record, flags);
 }
 
 /* For the hooks that run in the asking task.  1 if the record is written. */
-SUBPROGRAM int record_attempt(const struct ambit_policy *policy,
-				     const struct attempt *attempt)
-{
-	struct ambit_record *record = record_reserve(policy);
-
-	if (!record)
-		return 0;
-	record_fill(record, attempt);
-	record_task(record);
-	record_submit(record);
-	return 1;
-}
+int record_attempt(const struct ambit_policy *policy,
+		   const struct attempt *attempt);
 
 static __always_inline int decided(struct attempt *attempt,
 				   enum ambit_verdict verdict,

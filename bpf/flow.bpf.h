@@ -75,11 +75,25 @@ static __always_inline struct flow *flow_enter(void *sk, enum hook hook)
 
 enum flow_state { FLOW_UNKNOWN, FLOW_STALE, FLOW_CURRENT };
 
-static __always_inline int same(const struct destination *destination,
-				__u64 high, __u64 low, __u16 port)
+/*
+ * 1 if `value` is zero, else 0.  Without a branch, and so that the compiler does
+ * not see what it is: the verifier walks both sides of every branch, and of those
+ * in a row every combination.
+ */
+static __always_inline __u64 is_zero(__u64 value)
 {
-	return destination->port == port && destination->address.high == high &&
-	       destination->address.low == low;
+	__u64 negated = -value;
+
+	asm volatile("" : "+r"(negated));
+	return ((value | negated) >> 63) ^ 1;
+}
+
+static __always_inline __u64 same(const struct destination *destination,
+				  __u64 high, __u64 low, __u16 port)
+{
+	return is_zero((destination->address.high ^ high) |
+		       (destination->address.low ^ low) |
+		       (__u64)(destination->port ^ port));
 }
 
 /* Whether the remote endpoint was decided and recorded for this socket; stale
@@ -89,23 +103,24 @@ flow_find(struct flow *flow, const struct ambit_policy *policy,
 	  const struct attempt *attempt)
 {
 	__u64 high = attempt->remote.high, low = attempt->remote.low;
-	__u64 instance = policy->instance;
+	__u64 instance = policy->instance, known = 0, current = 0, own;
 	__u32 generation = policy->generation;
 	__u16 port = attempt->port;
-	enum flow_state found = FLOW_UNKNOWN;
 
 	if (!port || policy->state != AMBIT_POLICY_OPEN)
 		return FLOW_UNKNOWN;
 	bpf_spin_lock(&flow->lock);
-	if (flow->instance == instance) {
-#pragma unroll
-		for (int i = 0; i < FLOW_KNOWN; i++)
-			if (same(&flow->known[i], high, low, port))
-				found = flow->known[i].generation == generation ?
-						FLOW_CURRENT : FLOW_STALE;
+	own = is_zero(flow->instance ^ instance);
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < FLOW_KNOWN; i++) {
+		__u64 hit = same(&flow->known[i], high, low, port);
+		known |= hit;
+		current |= hit & is_zero(flow->known[i].generation ^ generation);
 	}
 	bpf_spin_unlock(&flow->lock);
-	return found;
+	if (own & current)
+		return FLOW_CURRENT;
+	return own & known ? FLOW_STALE : FLOW_UNKNOWN;
 }
 
 /* Notes that the remote endpoint is allowed by the present rules. */
@@ -114,26 +129,26 @@ static __always_inline void flow_admit(struct flow *flow,
 				       const struct attempt *attempt)
 {
 	__u64 high = attempt->remote.high, low = attempt->remote.low;
-	__u64 instance = policy->instance;
+	__u64 instance = policy->instance, hits = 0, at = 0;
 	__u32 generation = policy->generation;
 	__u16 port = attempt->port;
 	int tcp = attempt->protocol == IPPROTO_TCP;
-	__u32 at = 0;
 
 	bpf_spin_lock(&flow->lock);
 	if (flow->instance != instance) {
-#pragma unroll
+#pragma clang loop unroll(disable)
 		for (int i = 0; i < FLOW_KNOWN; i++)
 			flow->known[i].port = 0;
 		flow->instance = instance;
 	}
 	if (!tcp) {
-		at = FLOW_KNOWN;
-#pragma unroll
-		for (int i = 0; i < FLOW_KNOWN; i++)
-			if (same(&flow->known[i], high, low, port))
-				at = i;
-		if (at >= FLOW_KNOWN)
+#pragma clang loop unroll(disable)
+		for (int i = 0; i < FLOW_KNOWN; i++) {
+			__u64 hit = same(&flow->known[i], high, low, port);
+			hits |= hit;
+			at |= -hit & (__u64)i;
+		}
+		if (!hits)
 			at = flow->next++;
 	}
 	struct destination *to = &flow->known[at % FLOW_KNOWN];
@@ -159,16 +174,16 @@ static __always_inline int peers_has(struct peers *peers,
 {
 	__u64 high = attempt->remote.high, low = attempt->remote.low;
 	__u16 port = attempt->port;
-	int found = 0;
+	__u64 found = 0;
 
 	if (!port)
 		return 0;
 	bpf_spin_lock(&peers->lock);
-#pragma unroll
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < FLOW_PEERS; i++)
 		found |= same(&peers->known[i], high, low, port);
 	bpf_spin_unlock(&peers->lock);
-	return found;
+	return found != 0;
 }
 
 static __always_inline void peers_note(struct peers *peers,

@@ -27,6 +27,7 @@ struct packet {
 	struct address source, destination;
 	__u16 source_port, destination_port;
 	__u8 protocol;
+	__u8 pad[3];
 };
 
 static __always_inline int read_v4(struct __sk_buff *skb, struct packet *packet,
@@ -76,15 +77,17 @@ static __always_inline int read_v6(struct __sk_buff *skb, struct packet *packet,
 }
 
 /* 0, or why the packet can't pass whatever the rules say. */
-SUBPROGRAM int read_packet(struct __sk_buff *skb, struct packet *packet)
+GLOBAL int read_packet(struct __sk_buff *skb, struct packet *packet)
 {
 	__u16 ports[2];
 	__u32 next = 0;
+
+	if (!packet)
+		return AMBIT_REASON_FAMILY;
 	int reason = skb->protocol == bpf_htons(ETH_P_IP) ?
 			     read_v4(skb, packet, &next) :
 		     skb->protocol == bpf_htons(ETH_P_IPV6) ?
 			     read_v6(skb, packet, &next) : AMBIT_REASON_FAMILY;
-
 	if (reason)
 		return reason;
 	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
@@ -97,12 +100,13 @@ SUBPROGRAM int read_packet(struct __sk_buff *skb, struct packet *packet)
 }
 
 /* As record_attempt; which task runs says nothing about a packet. */
-SUBPROGRAM int record_packet(struct __sk_buff *skb,
-				    const struct ambit_policy *policy,
-				    const struct attempt *attempt)
+GLOBAL int record_packet(struct __sk_buff *skb,
+			 const struct ambit_policy *policy,
+			 const struct attempt *attempt)
 {
+	if (!policy || !attempt)
+		return 0;
 	struct ambit_record *record = record_reserve(policy);
-
 	if (!record)
 		return 0;
 	record_fill(record, attempt);
@@ -111,22 +115,28 @@ SUBPROGRAM int record_packet(struct __sk_buff *skb,
 	return 1;
 }
 
+static __always_inline int drop_counted(const struct ambit_policy *policy)
+{
+	struct ambit_tally *tally =
+		tally_of(policy->state == AMBIT_POLICY_NONE ? 0 : policy->slot);
+
+	if (tally)
+		__sync_fetch_and_add(&tally->dropped_packets, 1);
+	return REFUSE;
+}
+
 /* Drops: the first of a socket under these rules is recorded, the rest counted. */
-SUBPROGRAM int drop(struct __sk_buff *skb,
-			   const struct ambit_policy *policy, struct flow *flow,
-			   const struct attempt *attempt)
+static __always_inline int drop(struct __sk_buff *skb,
+				const struct ambit_policy *policy,
+				struct flow *flow,
+				const struct attempt *attempt)
 {
 	__u64 mark = (__u64)policy->generation + 1;
 
-	if (policy->state != AMBIT_POLICY_NONE && flow->dropped != mark) {
-		flow->dropped = mark;
-		record_packet(skb, policy, attempt);
-		return REFUSE;
-	}
-	struct ambit_tally *tally =
-		tally_of(policy->state == AMBIT_POLICY_NONE ? 0 : policy->slot);
-	if (tally)
-		__sync_fetch_and_add(&tally->dropped_packets, 1);
+	if (policy->state == AMBIT_POLICY_NONE || flow->dropped == mark)
+		return drop_counted(policy);
+	flow->dropped = mark;
+	record_packet(skb, policy, attempt);
 	return REFUSE;
 }
 
@@ -217,14 +227,12 @@ int leaf_egress(struct __sk_buff *skb)
 	int reason = read_packet(skb, &packet);
 	attempt_begin(skb, &packet, 1, &attempt);
 	attempt.family = (__u8)sk->family;
-	if (policy->state == AMBIT_POLICY_CUT) {
+	if (reason)
+		attempt.reason = (__u8)reason;
+	if (policy->state == AMBIT_POLICY_CUT)
 		attempt.reason = AMBIT_REASON_CUT;
+	if (reason || policy->state != AMBIT_POLICY_OPEN)
 		return drop(skb, policy, flow, &attempt);
-	}
-	if (reason || policy->state != AMBIT_POLICY_OPEN) {
-		attempt.reason = reason;
-		return drop(skb, policy, flow, &attempt);
-	}
 	int admitted = packet.protocol == IPPROTO_TCP ?
 			       admits_tcp(policy, flow, sk, &attempt) :
 			       admits_datagram(skb, policy, flow, sk, &attempt);
@@ -275,9 +283,5 @@ int leaf_ingress(struct __sk_buff *skb)
 			return PASS;
 	}
 	/* The agent asked for nothing: counted, not recorded. */
-	struct ambit_tally *tally =
-		tally_of(policy->state == AMBIT_POLICY_NONE ? 0 : policy->slot);
-	if (tally)
-		__sync_fetch_and_add(&tally->dropped_packets, 1);
-	return REFUSE;
+	return drop_counted(policy);
 }

@@ -40,7 +40,7 @@ struct {
 } unix_flows SEC(".maps");
 
 /* The socket's path: bytes up to a zero or the end of the address. */
-SUBPROGRAM int read_name(struct bpf_sock_addr *ctx, struct name *name)
+static int read_name(struct bpf_sock_addr *ctx, struct name *name)
 {
 	struct bpf_sock_addr_kern *kernel = bpf_cast_to_kern_ctx(ctx);
 	const char *path = (const char *)kernel->uaddr + PATH_OFFSET;
@@ -70,7 +70,7 @@ struct path_search {
 	__u16 rule;
 };
 
-static __attribute__((unused)) long match_path(__u32 index, struct path_search *search)
+static long match_path(__u32 index, struct path_search *search)
 {
 	if (index >= AMBIT_UNIX_PATHS)
 		return 1;
@@ -87,7 +87,7 @@ static __attribute__((unused)) long match_path(__u32 index, struct path_search *
 	return 1;
 }
 
-SUBPROGRAM int decide_name(const struct ambit_policy *policy,
+static int decide_name(const struct ambit_policy *policy,
 				  const struct name *name,
 				  struct attempt *attempt)
 {
@@ -111,7 +111,7 @@ SUBPROGRAM int decide_name(const struct ambit_policy *policy,
 	return denied(attempt, AMBIT_REASON_NO_RULE);
 }
 
-SUBPROGRAM int record_name(const struct ambit_policy *policy,
+static int record_name(const struct ambit_policy *policy,
 				  const struct name *name,
 				  const struct attempt *attempt)
 {

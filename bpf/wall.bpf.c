@@ -7,8 +7,6 @@
  */
 #include "flow.bpf.h"
 
-char terms[] SEC("license") = "GPL";
-
 /* 1 if the leaf program of `hook` ran before us; takes its note away. */
 static __always_inline int judged(void *sk, enum hook hook)
 {

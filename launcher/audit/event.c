@@ -330,7 +330,7 @@ size_t audit_event(char line[AUDIT_LINE], const struct audit_node *node,
 	writer_text(&writer, "status_detail", SIZED(event->reason), BUDGET_REASON);
 	put_event_message(&writer, &about);
 	common_metadata(&writer, node, stamp, agent, NULL);
-	if (parts & BY_AGENT)
+	if (parts & BY_AGENT && agent)
 		common_agent_actor(&writer, agent, NULL);
 	else
 		put_caller(&writer, event);

@@ -8,6 +8,7 @@
 #include "files.h"
 #include "records.h"
 #include "services.h"
+#include "sockets.h"
 #include "state.h"
 #include "timer.h"
 
@@ -145,9 +146,13 @@ static void again(struct warden *warden, void *data)
 
 static void withdraw(struct warden *warden, void *data)
 {
+	uint64_t cgroup_id = (uint64_t)(uintptr_t)data;
 	struct error ignored = { 0 };
 
-	kernel_detach(warden->kernel, (uint64_t)(uintptr_t)data, &ignored);
+	kernel_detach(warden->kernel, cgroup_id, &ignored);
+	/* What lives on has nothing to say any more; the wall holds it, so a
+	 * failure here is untidy, not a way out. */
+	sockets_destroy(cgroup_id);
 }
 
 /* A command that ended by itself may have closed a socket whose last bytes are
@@ -159,8 +164,13 @@ static void withdraw_policy(struct agent *agent)
 	void *cgroup = (void *)(uintptr_t)agent->cgroup_id;
 	int by_itself = !strcmp(agent->cause, "exited") ||
 			!strcmp(agent->cause, "signal");
+	struct ambit_tally tally = { 0 };
+	struct error ignored = { 0 };
 
-	if (!by_itself || timer_once(warden, LINGER_MS, withdraw, cgroup) < 0)
+	kernel_tally(warden->kernel, agent->slot, &tally, &ignored);
+	if (!tally.attempts)	/* no socket ever reached anything */
+		kernel_detach(warden->kernel, agent->cgroup_id, &ignored);
+	else if (!by_itself || timer_once(warden, LINGER_MS, withdraw, cgroup) < 0)
 		withdraw(warden, cgroup);
 }
 
@@ -212,7 +222,9 @@ void end_agent(struct agent *agent)
 		close.lost = tally.lost;
 		close.dropped_packets = tally.dropped_packets;
 	}
-	if (!agent->cgroup_id ||
+	/* A log that can't be written keeps nobody waiting: what is owed to it
+	 * stays with the recorder. */
+	if (!agent->cgroup_id || warden->log_error ||
 	    services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_CLOSE, &close,
 			  NULL) < 0)
 		end_closed(warden, &(struct ambit_closed){

@@ -241,6 +241,11 @@ static void set_health(struct warden *warden, int error)
 	 * are refused at once instead of when the ring is full. */
 	if (kernel_admit(warden->kernel, error == 0, &ignored) < 0)
 		warden->log_error = error ? error : EIO;
+	struct agent *agent;
+	AGENTS_EACH(warden, agent)
+		if (error && agent->closing)
+			end_closed(warden, &(struct ambit_closed){
+						.instance = agent->instance });
 }
 
 /* The recorder may be the one that ended: its record waits until it is back. */

@@ -215,7 +215,7 @@ flow "the log is well" "kept new"
 # Until nothing more fits, not even what was left in the last page.
 head -c 50000000 /dev/zero >"$LOG/filler" 2>/dev/null
 i=0
-while [ $i -lt 5 ] && ambit run --quiet --profile good -- true 2>/dev/null; do
+while [ $i -lt 5 ] && timeout 20 ambit run --quiet --profile good -- true 2>/dev/null; do
 	i=$((i + 1))
 done
 refused "log full: no launch" 125 "log" ambit_run good true

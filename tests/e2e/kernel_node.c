@@ -230,7 +230,7 @@ int outside_listen(int port)
 {
 	int fd = open_any(SOCK_STREAM, port);
 
-	must(listen(fd, 64), NULL);
+	must(listen(fd, 1024), NULL);
 	return fd;
 }
 

@@ -6,36 +6,23 @@
  * pipe.  Commands come on stdin, one a line; each prints one line.  Used by
  * recorder.t, which knows what to expect.
  */
-#include <ambit/kernel.h>
+#include "recorder_ring.h"
+#include "recorder_syncs.h"
+
 #include <ambit/message.h>
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <linux/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#define RING_BYTES (1U << 20)
 #define PATIENCE_MS 20000
 #define READERS 32
 
@@ -54,157 +41,10 @@ struct packet {
 	} body;
 };
 
-/* What the kernel programs would count of one agent. */
-struct counts {
-	uint64_t instance, attempts, lost, produced;
-};
-
-static int ring = -1, tallies = -1, drained = -1, program = -1;
-static struct counts counts[AMBIT_SLOTS];
 static int warden = -1, listener = -1, notifier = -1;
 static pid_t recorder;
 static char boot_id[AMBIT_ID_SIZE];
 static int readers[READERS];
-static atomic_int failing_syncs;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "recorder probe: %s: %s\n", what, strerror(errno));
-	if (recorder > 0)
-		kill(recorder, SIGKILL);
-	exit(2);
-}
-
-static void pause_briefly(void)
-{
-	nanosleep(&(struct timespec){ 0, 200000 }, NULL);
-}
-
-static int bpf_call(int command, union bpf_attr *attributes)
-{
-	return (int)syscall(SYS_bpf, command, attributes, sizeof(*attributes));
-}
-
-static int make_map(uint32_t type, uint32_t key, uint32_t value, uint32_t entries,
-		    uint32_t flags)
-{
-	union bpf_attr attributes = { .map_type = type, .key_size = key,
-				      .value_size = value, .max_entries = entries,
-				      .map_flags = flags };
-	int fd = bpf_call(BPF_MAP_CREATE, &attributes);
-
-	if (fd < 0)
-		die("map");
-	return fd;
-}
-
-/* Packet in: a record and the flags; the record goes into the ring. */
-static void make_program(void)
-{
-#define INSN(c, d, s, o, i) { .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) }
-	struct bpf_insn code[] = {
-		INSN(BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, 0),
-		INSN(BPF_ALU64 | BPF_MOV | BPF_X, 3, 10, 0, 0),
-		INSN(BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, -248),
-		INSN(BPF_ALU64 | BPF_MOV | BPF_K, 4, 0, 0, 248),
-		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes),
-		INSN(BPF_JMP | BPF_JNE | BPF_K, 0, 0, 7, 0),
-		INSN(BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, ring),
-		INSN(0, 0, 0, 0, 0),
-		INSN(BPF_ALU64 | BPF_MOV | BPF_X, 2, 10, 0, 0),
-		INSN(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -248),
-		INSN(BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, 240),
-		INSN(BPF_LDX | BPF_MEM | BPF_DW, 4, 10, -8, 0),
-		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ringbuf_output),
-		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
-	};
-	static char log[4096];
-	/* The failed load jumps over the map: to the exit. */
-	union bpf_attr attributes = {
-		.prog_type = BPF_PROG_TYPE_SCHED_CLS,
-		.insns = (uintptr_t)code,
-		.insn_cnt = sizeof(code) / sizeof(*code),
-		.license = (uintptr_t)"GPL",
-		.log_buf = (uintptr_t)log, .log_size = sizeof(log), .log_level = 1,
-	};
-	program = bpf_call(BPF_PROG_LOAD, &attributes);
-	if (program < 0) {
-		fputs(log, stderr);
-		die("program");
-	}
-}
-
-static void make_maps(void)
-{
-	ring = make_map(BPF_MAP_TYPE_RINGBUF, 0, 0, RING_BYTES, 0);
-	tallies = make_map(BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ambit_tally),
-			   AMBIT_SLOTS, BPF_F_MMAPABLE);
-	drained = make_map(BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ambit_drained),
-			   AMBIT_SLOTS, BPF_F_MMAPABLE);
-	make_program();
-}
-
-/* 0 or -EAGAIN: the ring is full. */
-static int emit(const struct ambit_record *record, uint64_t flags)
-{
-	static uint8_t packet[248];
-	union bpf_attr attributes = {
-		.test = { .prog_fd = (uint32_t)program,
-			  .data_in = (uintptr_t)packet,
-			  .data_size_in = sizeof(packet), .repeat = 1 },
-	};
-
-	memcpy(packet, record, sizeof(*record));
-	memcpy(packet + sizeof(*record), &flags, sizeof(flags));
-	if (bpf_call(BPF_PROG_TEST_RUN, &attributes) < 0)
-		die("run");
-	return (int32_t)attributes.test.retval;
-}
-
-static uint64_t boot_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t drained_records(uint32_t slot)
-{
-	struct ambit_drained value;
-	union bpf_attr attributes = { .map_fd = (uint32_t)drained,
-				      .key = (uintptr_t)&slot,
-				      .value = (uintptr_t)&value };
-
-	if (bpf_call(BPF_MAP_LOOKUP_ELEM, &attributes) < 0)
-		die("lookup");
-	return value.records;
-}
-
-/* One attempt as the kernel programs make it, waiting for the credit and for
- * room instead of refusing. */
-static void attempt(uint32_t slot, int verdict)
-{
-	struct counts *count = &counts[slot];
-	struct ambit_record record = {
-		.instance = count->instance, .kseq = ++count->attempts,
-		.lost = count->lost, .ktime_ns = boot_ns(), .cgroup_id = 77,
-		.socket_cookie = count->attempts, .slot = slot, .pid = 4711,
-		.uid = 1000, .rule = verdict ? 0 : AMBIT_NO_RULE, .port = 443,
-		.attempt = AMBIT_ATTEMPT_CONNECT, .verdict = (uint8_t)verdict,
-		.reason = verdict ? AMBIT_REASON_RULE : AMBIT_REASON_NO_RULE,
-		.protocol = 6, .family = 2,
-		.address = { [10] = 0xff, 0xff, 203, 0, 113, 7 },
-		.comm = "probe\nx",
-	};
-
-	while ((int64_t)(count->produced - drained_records(slot)) >=
-	       (int64_t)AMBIT_RING_CREDIT)
-		pause_briefly();
-	while (emit(&record, verdict ? 0 : BPF_RB_FORCE_WAKEUP) != 0)
-		pause_briefly();
-	count->produced++;
-}
 
 static void send_packet(enum ambit_message_type type, const void *body,
 			size_t length, const int *fds)
@@ -268,90 +108,6 @@ static void next_message(void)
 	default:
 		printf("message %u\n", packet.header.type);
 	}
-}
-
-/* Answers the notifications of fdatasync: EIO as often as it was told to. */
-static void *answer_syncs(void *data)
-{
-	int fd = *(int *)data;
-	struct seccomp_notif call;
-	struct seccomp_notif_resp answer;
-
-	for (;;) {
-		memset(&call, 0, sizeof(call));
-		if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) {
-			struct pollfd state = { fd, POLLIN, 0 };
-			if (errno == EINTR || errno == ENOENT) {
-				poll(&state, 1, -1);
-				if (!(state.revents & POLLHUP))
-					continue;
-			}
-			return NULL;
-		}
-		memset(&answer, 0, sizeof(answer));
-		answer.id = call.id;
-		if (atomic_load(&failing_syncs) > 0) {
-			atomic_fetch_sub(&failing_syncs, 1);
-			answer.error = -EIO;
-		} else {
-			answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		}
-		ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-	}
-}
-
-static int watch_syncs(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fdatasync, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
-
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
-}
-
-static void send_fd(int socket, int fd)
-{
-	char byte = 0;
-	struct iovec part = { &byte, 1 };
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { { 0 } };
-	struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1,
-				 .msg_control = control.bytes,
-				 .msg_controllen = sizeof(control.bytes) };
-	struct cmsghdr *head = CMSG_FIRSTHDR(&packet);
-
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
-	if (sendmsg(socket, &packet, 0) < 0)
-		_exit(120);
-}
-
-static int receive_fd(int socket)
-{
-	char byte;
-	int fd = -1;
-	struct iovec part = { &byte, 1 };
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1,
-				 .msg_control = control.bytes,
-				 .msg_controllen = sizeof(control.bytes) };
-
-	if (recvmsg(socket, &packet, MSG_CMSG_CLOEXEC) > 0 &&
-	    CMSG_FIRSTHDR(&packet))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&packet)), sizeof(fd));
-	return fd;
 }
 
 static void child(const char *executable, const char *uid, const int fds[3],

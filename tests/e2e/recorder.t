@@ -78,11 +78,12 @@ start() { say start "$recorder" "$log" "$socket" $uid "$@"; }
 tool() { AMBIT_ROOT=$at "$audit" "$@"; }
 first_of() { printf '%s/audit-%020d.jsonl' "$log" "$1"; }
 count() { cat "$log"/audit-*.jsonl | grep -c -- "$1"; }
+segments() { find "$log" -name 'audit-*.jsonl' | wc -l; }
 whole() { # WHAT
 	local said_by_verify
 	said_by_verify=$(tool verify)
 	ok $? "$1: verify finds the log whole"
-	[[ "$said_by_verify" == whole:* ]] || echo "$said_by_verify" | sed 's/^/# /'
+	[[ "$said_by_verify" == whole:* ]] || printf '# %s\n' "$said_by_verify"
 }
 
 # ---- the plain way ---------------------------------------------------------
@@ -351,7 +352,7 @@ say attempts 22 10 1
 say drained 22
 say eof
 finish
-is "$(ls "$log" | wc -l)" 2 "into a new segment"
+is "$(segments)" 2 "into a new segment"
 is "$(count '"record":"kill"')" 1 "once"
 like "$(grep '"record":"log outage"' "$log"/audit-*.jsonl)" 'EIO' "the outage has a record"
 whole sync
@@ -407,7 +408,7 @@ say reader 4 "$socket" position 99999999
 say read 4 1
 like "$said" 'said \{"error":"position 99999999 is not in the log, which has 0 to 20003"\}' "a position beyond the end is refused"
 for request in "position" "position -1" "position 1x" "hello world" "position 18446744073709551616"; do
-	say reader 5 "$socket" $request
+	say reader 5 "$socket" "$request"
 	say read 5 1
 	like "$said" 'said \{"error":"expected' "refused: $request"
 done
@@ -463,7 +464,7 @@ say close 24
 say next
 say eof
 finish
-is "$(ls "$log" | wc -l)" 2 "two segments"
+is "$(segments)" 2 "two segments"
 [ "$(stat -c %s "$(first_of 0)")" -le $((64 << 20)) ]
 ok $? "the first of at most 64 MiB"
 is "$(count '"activity_name":"Rotate"')" 1 "rotation has a record"
@@ -472,7 +473,7 @@ begin
 start
 say eof
 finish
-is "$(ls "$log" | wc -l)" 2 "and the next recorder goes on in the second"
+is "$(segments)" 2 "and the next recorder goes on in the second"
 whole "rotate, again"
 
 echo "1..$number"

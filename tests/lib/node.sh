@@ -95,7 +95,7 @@ node_end() {
 
 node_rest() {
 	node_pids
-	grep -hF " $AMBIT_ROOT/" /proc/self/mountinfo
+	grep -hF " $AMBIT_ROOT/run/" /proc/self/mountinfo
 	[ -z "$NODE_CGROUP" ] || ! [ -d "$NODE_CGROUP" ] || echo "$NODE_CGROUP"
 	find "$AMBIT_ROOT/run/ambit" -mindepth 1 ! -name node.log ! -name node.lock 2>/dev/null
 }
