@@ -142,7 +142,7 @@ deps:
 demo:
 	@sh tests/lib/packages.sh $(BUILD_PACKAGES) iproute2 nginx-light python3 openssl
 	@$(MAKE) --no-print-directory all
-	@sh tests/demo/run
+	@bash tests/demo/run
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/ambit \

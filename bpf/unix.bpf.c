@@ -47,8 +47,12 @@ static int read_name(struct bpf_sock_addr *ctx, struct name *name)
 	__u32 length = kernel->uaddrlen - PATH_OFFSET;
 	char first;
 
-	if (length - 1 >= AMBIT_UNIX_PATH ||
-	    bpf_probe_read_kernel(&first, 1, path) < 0)
+	/* Two comparisons of the very register that is used later: the compiler
+	 * would make one of them, of another, and 6.12 loses the bound. */
+	if (length > AMBIT_UNIX_PATH)
+		return 0;
+	asm volatile("" : "+r"(length));
+	if (!length || bpf_probe_read_kernel(&first, 1, path) < 0)
 		return 0;
 	name->abstract = !first;
 	if (name->abstract) {

@@ -36,9 +36,9 @@ check: deps
 	prove --merge --timer $(UNIT) $(sort $(wildcard tests/e2e/*.t tests/hostile/*.t))
 
 lint:
-	@sh tests/lint/run
+	@bash tests/lint/run
 
 bench: deps
 	@$(MAKE) --no-print-directory all $(TEST_BINS)
-	@sh tests/bench/run
+	@bash tests/bench/run
 -include $(shell find $(B)/san -name '*.d' 2>/dev/null)

@@ -23,7 +23,7 @@
 static int kept[KEPT];
 static struct place last_sender;
 
-/* ---- the process ------------------------------------------------------------------ */
+/* ---- the process ---- */
 
 struct order {
 	deed what;
@@ -116,7 +116,7 @@ void agent_end(struct agent *agent)
 	waitpid(agent->pid, NULL, 0);
 }
 
-/* ---- single deeds ------------------------------------------------------------------- */
+/* ---- single deeds ---- */
 
 static const struct sockaddr *address_of(const struct place *place)
 {
@@ -372,7 +372,7 @@ int do_many(const struct place *place, int count)
 	return allowed;
 }
 
-/* ---- kept sockets --------------------------------------------------------------------- */
+/* ---- kept sockets ---- */
 
 static int keep(int number, int fd, int returned)
 {

@@ -27,7 +27,7 @@
 #define UDP IPPROTO_UDP
 #define TCP IPPROTO_TCP
 
-/* ---- taking over ---------------------------------------------------------------------------- */
+/* ---- taking over ---- */
 
 /* The first warden: sets all up and waits for its end. */
 static void first_warden(struct bounded *agent, int ready)
@@ -100,7 +100,7 @@ static void test_adoption(void)
 	records_read();
 }
 
-/* ---- pins ------------------------------------------------------------------------------------- */
+/* ---- pins ---- */
 
 static void cycle(const char *name, int wanted)
 {
@@ -158,7 +158,7 @@ void test_pins(struct outside *outside)
 	       "a directory that is not on a bpffs is refused");
 }
 
-/* ---- the wall ----------------------------------------------------------------------------------- */
+/* ---- the wall ---- */
 
 #define UNIX_PATH "/proc/self/nowhere"	/* any path will do to be refused */
 
@@ -304,7 +304,7 @@ void test_wall(struct outside *outside)
 	records_read();
 }
 
-/* ---- proof, main ------------------------------------------------------------------------------------ */
+/* ---- proof, main ---- */
 
 static void test_proof(void)
 {

@@ -33,7 +33,7 @@ static int more_drops(const struct bounded *agent, int before)
 	return drops(agent) > before;
 }
 
-/* ---- inbound ------------------------------------------------------------------------------ */
+/* ---- inbound ---- */
 
 static void unanswered(struct bounded *agent, const char *to, int port,
 		       const char *name)
@@ -111,7 +111,7 @@ void test_inbound(struct outside *outside)
 	records_read();
 }
 
-/* ---- open flows and changing rules ------------------------------------------------------------ */
+/* ---- open flows and changing rules ---- */
 
 /* The next packet must not arrive, and one record must say why. */
 static void stopped(struct bounded *agent, int server, int number, int reason,
@@ -221,7 +221,7 @@ void test_flows(struct outside *outside)
 	records_read();
 }
 
-/* ---- datagrams ----------------------------------------------------------------------------------- */
+/* ---- datagrams ---- */
 
 static size_t sends(struct bounded *agent, int number, int from, int to)
 {
@@ -349,7 +349,7 @@ void test_datagrams(struct outside *outside)
 	records_read();
 }
 
-/* ---- numbers, records, losses ---------------------------------------------------------------------- */
+/* ---- numbers, records, losses ---- */
 
 static void test_closed(struct bounded *agent, int server)
 {

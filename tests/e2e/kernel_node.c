@@ -38,7 +38,7 @@ void node_open(void)
 	node.opened++;
 }
 
-/* ---- agents ------------------------------------------------------------------------- */
+/* ---- agents ---- */
 
 void bounded_make(struct bounded *bounded, const char *name, uint32_t slot)
 {
@@ -99,7 +99,7 @@ struct ambit_tally bounded_tally(const struct bounded *bounded)
 	return tally;
 }
 
-/* ---- policies ------------------------------------------------------------------------- */
+/* ---- policies ---- */
 
 void address_bytes(const char *text, uint8_t ret_address[16])
 {
@@ -165,7 +165,7 @@ void bounded_apply(struct bounded *bounded)
 	     &error);
 }
 
-/* ---- records ---------------------------------------------------------------------------- */
+/* ---- records ---- */
 
 static int take(void *map, void *data, size_t size)
 {
@@ -212,7 +212,7 @@ size_t records_wait(void)
 	return read_ring(1);
 }
 
-/* ---- outside -------------------------------------------------------------------------------- */
+/* ---- outside ---- */
 
 static int open_any(int type, int port)
 {

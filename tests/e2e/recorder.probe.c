@@ -41,6 +41,12 @@ struct packet {
 	} body;
 };
 
+/* Words of the test's own scripts. */
+static int number(const char *word)
+{
+	return (int)strtol(word, NULL, 10);
+}
+
 static int warden = -1, listener = -1, notifier = -1;
 static pid_t recorder;
 static char boot_id[AMBIT_ID_SIZE];
@@ -305,7 +311,7 @@ static void wait_drained(uint32_t slot)
 static void open_reader(char **words)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int index = atoi(words[0]);
+	int index = number(words[0]);
 	char request[256];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -430,40 +436,40 @@ static int run(char **words, int count)
 	else if (IS("event", 3))
 		send_event(words + 1), puts("sent");
 	else if (IS("close", 1))
-		send_close((uint32_t)atoi(words[1])), puts("sent");
+		send_close((uint32_t)number(words[1])), puts("sent");
 	else if (IS("next", 0))
 		next_message();
 	else if (IS("own", 2))	/* an instance that nobody opened */
-		counts[atoi(words[1])] = (struct counts){
+		counts[number(words[1])] = (struct counts){
 			.instance = strtoull(words[2], NULL, 10) }, puts("set");
 	else if (IS("attempts", 3)) {
-		for (int i = 0; i < atoi(words[2]); i++)
-			attempt((uint32_t)atoi(words[1]), atoi(words[3]));
+		for (int i = 0; i < number(words[2]); i++)
+			attempt((uint32_t)number(words[1]), number(words[3]));
 		puts("made");
 	} else if (IS("lose", 2)) {
-		counts[atoi(words[1])].attempts += (uint64_t)atoi(words[2]);
-		counts[atoi(words[1])].lost += (uint64_t)atoi(words[2]);
+		counts[number(words[1])].attempts += (uint64_t)number(words[2]);
+		counts[number(words[1])].lost += (uint64_t)number(words[2]);
 		puts("lost");
 	} else if (IS("drained", 1))
-		wait_drained((uint32_t)atoi(words[1]));
+		wait_drained((uint32_t)number(words[1]));
 	else if (IS("credit", 1))
 		printf("credit %llu\n", (unsigned long long)drained_records(
-						(uint32_t)atoi(words[1])));
+						(uint32_t)number(words[1])));
 	else if (IS("failsyncs", 1))
-		atomic_store(&failing_syncs, atoi(words[1])), puts("set");
+		atomic_store(&failing_syncs, number(words[1])), puts("set");
 	else if (IS("kill", 0))
 		kill(recorder, SIGKILL), reap("killed");
 	else if (IS("killwrite", 3))
-		kill_at_write(atoi(words[1]), (uint32_t)atoi(words[2]),
-			      atoi(words[3]));
+		kill_at_write(number(words[1]), (uint32_t)number(words[2]),
+			      number(words[3]));
 	else if (IS("signal", 1))
-		kill(recorder, atoi(words[1])), puts("sent");
+		kill(recorder, number(words[1])), puts("sent");
 	else if (IS("eof", 0))
 		shutdown(warden, SHUT_RDWR), reap("exit");
 	else if (IS("reader", 2))
 		open_reader(words + 1);
 	else if (IS("read", 2))
-		read_reader(atoi(words[1]), atol(words[2]));
+		read_reader(number(words[1]), number(words[2]));
 	else if (IS("torn", 5))
 		torn(words + 1);
 	else
