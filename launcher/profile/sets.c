@@ -7,6 +7,8 @@
 #include "sets.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <errno.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/netlink.h>
@@ -247,7 +249,29 @@ const size_t sets_count = COUNT(sets_all);
 	  .conditions = { IS(1, level), IS(2, option) } }
 
 /* Conditions that must not hold, on calls that are otherwise allowed. */
+/* (argument & bits) == bits */
+#define HAS(number, bits) \
+	{ .argument = number, .used = 1, .mask = bits, .value = bits }
+/* Changing the mode to one with `bit`, and making a file with it. */
+#define MODE_BIT(bit)                                                   \
+	REFUSE("chmod", HAS(1, bit)), REFUSE("fchmod", HAS(1, bit)),    \
+	REFUSE("fchmodat", HAS(2, bit)), REFUSE("fchmodat2", HAS(2, bit)), \
+	REFUSE("creat", HAS(1, bit)), REFUSE("mknod", HAS(1, bit)),     \
+	REFUSE("mknodat", HAS(2, bit)),                                 \
+	REFUSE("open", HAS(1, O_CREAT), HAS(2, bit)),                   \
+	REFUSE("openat", HAS(2, O_CREAT), HAS(3, bit)),                 \
+	REFUSE("open", HAS(1, TMPFILE), HAS(2, bit)),                   \
+	REFUSE("openat", HAS(2, TMPFILE), HAS(3, bit))
+#define TMPFILE 020000000	/* __O_TMPFILE, without O_DIRECTORY */
+
 const struct filter_rule sets_refusals[] = {
+	/* What the agent writes in a listed directory belongs outside to that
+	 * directory's owner: with one of these bits, any user of the host could
+	 * run the agent's program as that owner. */
+	MODE_BIT(S_ISUID), MODE_BIT(S_ISGID),
+	/* Its mode is in memory, out of a filter's sight: C libraries do
+	 * without it where a kernel has none. */
+	{ .call = "openat2", .error = ENOSYS },
 	/* Typing into the terminal of whoever started the agent
 	 * (CVE-2017-5226), and its console. */
 	REFUSE("ioctl", IS(1, TIOCSTI)), REFUSE("ioctl", IS(1, TIOCLINUX)),

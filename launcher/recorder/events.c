@@ -200,6 +200,12 @@ static int take_close(struct recorder *recorder, const struct ambit_close *close
 	return 0;
 }
 
+static int is_end(const struct ambit_event *event)
+{
+	return event->kind == AMBIT_EVENT_EXIT ||
+	       event->kind == AMBIT_EVENT_CREDENTIAL_ENDED;
+}
+
 static int take(struct recorder *recorder, struct message *message,
 		struct error *error)
 {
@@ -216,7 +222,14 @@ static int take(struct recorder *recorder, struct message *message,
 					 &message->body.endpoint);
 		break;
 	case AMBIT_MESSAGE_EVENT:
-		return take_event(recorder, &message->body.event, error);
+		/* What an agent tried stands before its end. */
+		result = recorder->outage.error ||
+					 !is_end(&message->body.event) ?
+				 0 : drain_ring(recorder,
+						ring_end(&recorder->ring), error);
+		return result < 0 ? result :
+				    take_event(recorder, &message->body.event,
+					       error);
 	case AMBIT_MESSAGE_CLOSE:
 		return take_close(recorder, &message->body.close, error);
 	default:

@@ -33,6 +33,7 @@
 
 enum { WARDEN = 3, DIRECTORY = 4, LISTENER = 5 };
 
+#define GATHER_MS 4
 #define EVENTS 32
 
 static struct recorder recorder;	/* 1 MiB: not for the stack */
@@ -259,6 +260,19 @@ static int finish(struct error *error)
 	return 0;
 }
 
+/*
+ * Waking up costs more than a record.  The kernel wakes us for a record only when
+ * everything before it was taken, so by letting records gather for a moment all
+ * but the first of them come without a wake-up.  A refusal, the warden or a
+ * reader ends the moment early.
+ */
+static int gather(struct epoll_event *events, int count)
+{
+	if (count != 1 || events[0].data.u64 != SOURCE_RING)
+		return count;
+	return epoll_wait(recorder.epoll, events, EVENTS, GATHER_MS);
+}
+
 static int run(struct error *error)
 {
 	struct epoll_event events[EVENTS];
@@ -271,6 +285,7 @@ static int run(struct error *error)
 			return finish(error);
 		int count = epoll_wait(recorder.epoll, events, EVENTS,
 				       timeout_ms(more));
+		count = gather(events, count);
 		if (count < 0 && errno != EINTR)
 			return error_errno(error, errno, "epoll");
 		read_clocks();

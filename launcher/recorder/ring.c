@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -31,7 +32,7 @@ int ring_open(struct ring *ring, int fd, uint32_t bytes, struct error *error)
 	void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (consumer == MAP_FAILED)
 		return error_errno(error, errno, "ring: consumer page");
-	const uint8_t *producer = mmap(NULL, page + 2 * (size_t)bytes, PROT_READ,
+	const uint8_t *producer = mmap(NULL, page + (size_t)bytes, PROT_READ,
 				       MAP_SHARED, fd, (off_t)page);
 	if (producer == MAP_FAILED) {
 		int code = errno;
@@ -54,7 +55,7 @@ void ring_close(struct ring *ring)
 		return;
 	munmap(ring->consumer, page);
 	munmap((void *)(uintptr_t)ring->producer,
-	       page + 2 * (size_t)ring->bytes);
+	       page + (size_t)ring->bytes);
 	*ring = (struct ring){ 0 };
 }
 
@@ -73,6 +74,21 @@ static uint32_t header_at(const struct ring *ring, uint64_t position)
 			       __ATOMIC_ACQUIRE);
 }
 
+/* The data pages could be mapped twice in a row, as libbpf does; once is half the
+ * resident memory, and few records lie across the end. */
+static const void *whole_record(struct ring *ring, uint64_t position,
+				uint64_t length)
+{
+	uint64_t offset = position & (ring->bytes - 1);
+	uint64_t first = ring->bytes - offset;
+
+	if (first >= length)
+		return ring->data + offset;
+	memcpy(ring->across, ring->data + offset, first);
+	memcpy(ring->across + first, ring->data, length - first);
+	return ring->across;
+}
+
 int ring_next(struct ring *ring, uint64_t end, const void **ret_record,
 	      size_t *ret_length)
 {
@@ -82,11 +98,10 @@ int ring_next(struct ring *ring, uint64_t end, const void **ret_record,
 			return 0;
 		uint64_t length = header & ~(uint32_t)BPF_RINGBUF_DISCARD_BIT;
 		uint64_t step = (length + BPF_RINGBUF_HDR_SZ + 7) & ~(uint64_t)7;
-		if (step > ring->bytes || ring->at + step > end)
+		if (length > sizeof(ring->across) || ring->at + step > end)
 			return -EBADMSG;
-		const uint8_t *record = ring->data +
-					(ring->at & (ring->bytes - 1)) +
-					BPF_RINGBUF_HDR_SZ;
+		const void *record = whole_record(
+			ring, ring->at + BPF_RINGBUF_HDR_SZ, length);
 		ring->at += step;
 		if (header & BPF_RINGBUF_DISCARD_BIT)
 			continue;

@@ -18,6 +18,8 @@ struct ring {
 	const uint8_t *data;
 	uint64_t bytes;
 	uint64_t at;	/* read up to here; *consumer stays behind until commit */
+	/* A record that lies across the end of the data, put together. */
+	_Alignas(8) uint8_t across[512];
 };
 
 int ring_open(struct ring *ring, int fd, uint32_t bytes, struct error *error);

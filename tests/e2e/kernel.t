@@ -30,4 +30,6 @@ mkdir "$parent"
 ip link set lo up
 ip route add local 0.0.0.0/0 dev lo
 ip -6 route add local ::/0 dev lo
+# ICMP echo sockets are then there for the outside, hence refused, not missing.
+echo 0 0 >/proc/sys/net/ipv4/ping_group_range
 "$driver" "$pins" "$parent" "$2"

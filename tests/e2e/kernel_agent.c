@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define UNUSED __attribute__((unused))
 #define PATIENCE 5000	/* milliseconds until something is taken not to come */
 
 static int kept[KEPT];
@@ -30,32 +32,6 @@ struct order {
 	struct place place;
 	int number;
 };
-
-struct place place_at(const char *text, int port)
-{
-	struct place place = { .length = sizeof(struct sockaddr_in) };
-	struct sockaddr_in *four = (struct sockaddr_in *)&place.address;
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&place.address;
-	struct sockaddr_un *local = (struct sockaddr_un *)&place.address;
-
-	if (text[0] == '/' || text[0] == '@') {
-		size_t length = strnlen(text, sizeof(local->sun_path));
-		local->sun_family = AF_UNIX;
-		memcpy(local->sun_path, text, length);
-		if (text[0] == '@')
-			local->sun_path[0] = 0;
-		place.length = offsetof(struct sockaddr_un, sun_path) + length;
-	} else if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-		four->sin_family = AF_INET;
-		four->sin_port = htons((uint16_t)port);
-	} else {
-		place.length = sizeof(*six);
-		inet_pton(AF_INET6, text, &six->sin6_addr);
-		six->sin6_family = AF_INET6;
-		six->sin6_port = htons((uint16_t)port);
-	}
-	return place;
-}
 
 static void serve(int socket)
 {
@@ -138,20 +114,18 @@ static int finish(int fd, long returned)
 	return result;
 }
 
-int do_tcp(const struct place *place, int unused)
+int do_tcp(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_STREAM);
 
-	(void)unused;
 	return finish(fd, fd < 0 ? -1 : connect(fd, address_of(place),
 						place->length));
 }
 
-int do_fast_open_sendto(const struct place *place, int unused)
+int do_fast_open_sendto(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_STREAM);
 
-	(void)unused;
 	return finish(fd, sendto(fd, "x", 1, MSG_FASTOPEN, address_of(place),
 				 place->length));
 }
@@ -189,27 +163,24 @@ static long send_by_messages(int fd, const struct place *place, int flags)
 	return sendmmsg(fd, messages, flags & MSG_FASTOPEN ? 1 : 3, flags);
 }
 
-int do_fast_open_sendmsg(const struct place *place, int unused)
+int do_fast_open_sendmsg(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_STREAM);
 
-	(void)unused;
 	return finish(fd, send_by_message(fd, place, MSG_FASTOPEN, NULL, 0));
 }
 
-int do_fast_open_sendmmsg(const struct place *place, int unused)
+int do_fast_open_sendmmsg(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_STREAM);
 
-	(void)unused;
 	return finish(fd, send_by_messages(fd, place, MSG_FASTOPEN));
 }
 
-int do_fast_open_option(const struct place *place, int unused)
+int do_fast_open_option(const struct place *place, int UNUSED unused)
 {
 	int one = 1, fd = open_for(place, SOCK_STREAM);
 
-	(void)unused;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one,
 		       sizeof(one)) < 0 ||
 	    connect(fd, address_of(place), place->length) < 0)
@@ -217,38 +188,34 @@ int do_fast_open_option(const struct place *place, int unused)
 	return finish(fd, send(fd, "x", 1, MSG_NOSIGNAL));
 }
 
-int do_udp_sendto(const struct place *place, int unused)
+int do_udp_sendto(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_DGRAM), one = 1;
 
-	(void)unused;
 	setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
 	return finish(fd, sendto(fd, "x", 1, 0, address_of(place),
 				 place->length));
 }
 
-int do_udp_sendto_on6(const struct place *place, int unused)
+int do_udp_sendto_on6(const struct place *place, int UNUSED unused)
 {
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	(void)unused;
 	return finish(fd, sendto(fd, "x", 1, 0, address_of(place),
 				 place->length));
 }
 
-int do_udp_sendmsg(const struct place *place, int unused)
+int do_udp_sendmsg(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_DGRAM);
 
-	(void)unused;
 	return finish(fd, send_by_message(fd, place, 0, NULL, 0));
 }
 
-int do_udp_sendmmsg(const struct place *place, int unused)
+int do_udp_sendmmsg(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_DGRAM);
 
-	(void)unused;
 	return finish(fd, send_by_messages(fd, place, 0));
 }
 
@@ -259,15 +226,13 @@ static int connect_send(int fd, const struct place *place)
 	return finish(fd, send(fd, "x", 1, 0));
 }
 
-int do_udp_connect_send(const struct place *place, int unused)
+int do_udp_connect_send(const struct place *place, int UNUSED unused)
 {
-	(void)unused;
 	return connect_send(open_for(place, SOCK_DGRAM), place);
 }
 
-int do_udp_connect_on6(const struct place *place, int unused)
+int do_udp_connect_on6(const struct place *place, int UNUSED unused)
 {
-	(void)unused;
 	return connect_send(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0),
 			    place);
 }
@@ -288,48 +253,43 @@ static int send_option(const struct place *place, int level, int type,
 }
 
 /* Four no-operations: harmless, but a longer header, as a source route is. */
-int do_udp_ip_options(const struct place *place, int unused)
+int do_udp_ip_options(const struct place *place, int UNUSED unused)
 {
-	(void)unused;
 	return send_option(place, IPPROTO_IP, IP_RETOPTS, "\1\1\1\1", 4);
 }
 
-int do_udp_hop_options(const struct place *place, int unused)
+int do_udp_hop_options(const struct place *place, int UNUSED unused)
 {
-	(void)unused;
 	return send_option(place, IPPROTO_IPV6, IPV6_HOPOPTS,
 			   "\0\0\1\4\0\0\0\0", 8);
 }
 
-int do_unix_stream(const struct place *place, int unused)
+int do_unix_stream(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_STREAM);
 
-	(void)unused;
 	return finish(fd, connect(fd, address_of(place), place->length));
 }
 
-int do_unix_datagram(const struct place *place, int unused)
+int do_unix_datagram(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_DGRAM);
 	long sent = 0;
 
-	(void)unused;
 	for (int i = 0; i < 3 && sent >= 0; i++)
 		sent = sendto(fd, "x", 1, 0, address_of(place), place->length);
 	return finish(fd, sent);
 }
 
-int do_socket(const struct place *unused, int what)
+int do_socket(const struct place UNUSED *unused, int what)
 {
 	int fd = socket(what & 0xff, (what >> 8 & 0xff) | SOCK_CLOEXEC,
 			what >> 16);
 
-	(void)unused;
 	return finish(fd, fd < 0 ? -1 : 0);
 }
 
-int do_option(const struct place *unused, int option)
+int do_option(const struct place UNUSED *unused, int option)
 {
 	int level = option >> 16, name = option & 0xffff;
 	static char value[64];
@@ -337,18 +297,15 @@ int do_option(const struct place *unused, int option)
 	int fd = socket(AF_INET6, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC,
 			0);
 
-	(void)unused;
 	return finish(fd, setsockopt(fd, level, name, value, sizeof(value)));
 }
 
 /* Longer than the page that programs see of a value. */
-int do_long_option(const struct place *unused, int unused_too)
+int do_long_option(const struct place UNUSED *unused, int UNUSED unused_too)
 {
 	static int value[4096] = { 65536 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)unused;
-	(void)unused_too;
 	return finish(fd, setsockopt(fd, SOL_SOCKET, SO_RCVBUF, value,
 				     sizeof(value)));
 }
@@ -430,9 +387,8 @@ int kept_connect(const struct place *place, int number)
 				  place->length));
 }
 
-int kept_send(const struct place *unused, int number)
+int kept_send(const struct place UNUSED *unused, int number)
 {
-	(void)unused;
 	return finish(-1, send(kept[number], "x", 1, MSG_NOSIGNAL));
 }
 
@@ -442,14 +398,13 @@ int kept_sendto(const struct place *place, int number)
 				 address_of(place), place->length));
 }
 
-int kept_send_control(const struct place *unused, int number)
+int kept_send_control(const struct place UNUSED *unused, int number)
 {
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct cmsghdr *header = (struct cmsghdr *)(void *)control;
 	struct place none = { .length = 0 };
 	int ttl = 9;
 
-	(void)unused;
 	header->cmsg_level = IPPROTO_IP;
 	header->cmsg_type = IP_TTL;
 	header->cmsg_len = CMSG_LEN(sizeof(ttl));
@@ -458,12 +413,11 @@ int kept_send_control(const struct place *unused, int number)
 					  sizeof(control)));
 }
 
-int kept_receive(const struct place *unused, int number)
+int kept_receive(const struct place UNUSED *unused, int number)
 {
 	struct pollfd ready = { kept[number], POLLIN, 0 };
 	char bytes[64];
 
-	(void)unused;
 	if (poll(&ready, 1, PATIENCE) != 1)
 		return -ETIMEDOUT;
 	last_sender.length = sizeof(last_sender.address);
@@ -472,39 +426,57 @@ int kept_receive(const struct place *unused, int number)
 				   &last_sender.length));
 }
 
-int kept_answer(const struct place *unused, int number)
+int kept_answer(const struct place UNUSED *unused, int number)
 {
-	(void)unused;
 	return kept_sendto(&last_sender, number);
 }
 
-int kept_accept(const struct place *unused, int number)
+int kept_accept(const struct place UNUSED *unused, int number)
 {
 	struct pollfd ready = { kept[number], POLLIN, 0 };
 
-	(void)unused;
 	if (poll(&ready, 1, PATIENCE) != 1)
 		return -ETIMEDOUT;
 	int fd = accept4(kept[number], NULL, NULL, SOCK_CLOEXEC);
 	return keep(number, fd, fd);
 }
 
-int kept_port(const struct place *unused, int number)
+static void *send_many(void *socket)
+{
+	long failures = 0;
+
+	for (int i = 0; i < 5000; i++)
+		failures += send(*(int *)socket, "x", 1, 0) != 1;
+	return (void *)failures;
+}
+
+/* Two threads at once on one connected socket. */
+int kept_send_threads(const struct place UNUSED *unused, int number)
+{
+	void *results[2];
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, send_many, &kept[number]))
+		return -EAGAIN;
+	results[0] = send_many(&kept[number]);
+	pthread_join(thread, &results[1]);
+	return (int)((long)results[0] + (long)results[1]);
+}
+
+int kept_port(const struct place UNUSED *unused, int number)
 {
 	struct sockaddr_in address;
 	socklen_t length = sizeof(address);
 
-	(void)unused;
 	if (getsockname(kept[number], (struct sockaddr *)&address, &length) < 0)
 		return -errno;
 	return ntohs(address.sin_port);
 }
 
-int kept_close(const struct place *unused, int number)
+int kept_close(const struct place UNUSED *unused, int number)
 {
 	int fd = kept[number];
 
-	(void)unused;
 	kept[number] = -1;
 	return finish(fd, 0);
 }

@@ -70,6 +70,7 @@ int kept_send_control(const struct place *unused, int number);
 int kept_receive(const struct place *unused, int number);	/* bytes, waits 5 s */
 int kept_answer(const struct place *unused, int number);	/* to the last sender */
 int kept_accept(const struct place *unused, int number);	/* replaces it */
+int kept_send_threads(const struct place *place, int number);	/* failures */
 int kept_port(const struct place *unused, int number);
 int kept_close(const struct place *unused, int number);
 

@@ -15,7 +15,7 @@ struct outside {
 void test_ways(struct outside *outside);	/* kernel_ways.c */
 void test_addresses(struct outside *outside);
 void test_sockets(struct outside *outside);
-void test_unix(struct outside *outside);
+void test_unix(struct outside *outside);	/* kernel_unix.c */
 void test_inbound(struct outside *outside);	/* kernel_flows.c */
 void test_flows(struct outside *outside);
 void test_datagrams(struct outside *outside);

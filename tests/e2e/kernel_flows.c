@@ -264,6 +264,9 @@ static void test_connected(struct bounded *agent)
 	is_int(bounded_do(agent, kept_send, NULL, 0, 1), 1,
 	       "the connected one still goes");
 	records_read();
+	is_int(bounded_do(agent, kept_send_threads, NULL, 0, 1), 0,
+	       "two threads on one socket: every packet passes the wall");
+	records_read();
 	/* Now the peer is not admitted any more. */
 	policy_clear(agent);
 	policy_allow(agent, SERVER, 32, UDP, 5002, 5005);

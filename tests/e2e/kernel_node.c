@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +211,32 @@ size_t records_read(void)
 size_t records_wait(void)
 {
 	return read_ring(1);
+}
+
+struct place place_at(const char *text, int port)
+{
+	struct place place = { .length = sizeof(struct sockaddr_in) };
+	struct sockaddr_in *four = (struct sockaddr_in *)&place.address;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&place.address;
+	struct sockaddr_un *local = (struct sockaddr_un *)&place.address;
+
+	if (text[0] == '/' || text[0] == '@') {
+		size_t length = strnlen(text, sizeof(local->sun_path));
+		local->sun_family = AF_UNIX;
+		memcpy(local->sun_path, text, length);
+		if (text[0] == '@')
+			local->sun_path[0] = 0;
+		place.length = offsetof(struct sockaddr_un, sun_path) + length;
+	} else if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons((uint16_t)port);
+	} else {
+		place.length = sizeof(*six);
+		inet_pton(AF_INET6, text, &six->sin6_addr);
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons((uint16_t)port);
+	}
+	return place;
 }
 
 /* ---- outside ---- */

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #define ANY_RULE -1
@@ -425,104 +424,4 @@ void test_sockets(struct outside *outside)
 	test_options(&agent);
 	test_binds(&agent);
 	bounded_end(&agent);
-}
-
-/* ---- unix ---- */
-
-struct unix_case {
-	const char *name, *path;
-	deed what;
-	int mode, scoped;
-	int verdict, reason;
-};
-
-static void test_unix_case(struct bounded *agent, const struct unix_case *c)
-{
-	int kind = c->what == do_unix_stream ? AMBIT_ATTEMPT_UNIX_CONNECT :
-					       AMBIT_ATTEMPT_UNIX_SEND;
-	int rule = c->reason == AMBIT_REASON_RULE ? 1 : (int)AMBIT_NO_RULE;
-	struct expected expected = { c->verdict ? 0 : -EPERM, kind, c->verdict,
-				     c->reason, rule, NULL, 0 };
-	char path[AMBIT_UNIX_PATH + 1] = "";
-
-	agent->policy.unix_mode = (uint16_t)c->mode;
-	agent->policy.abstract_scoped = (uint8_t)c->scoped;
-	bounded_apply(agent);
-	int result = bounded_do(agent, c->what, c->path, 0, 0);
-	judged(agent, result, &expected, "%s", c->name);
-	memcpy(path, records[0].path, AMBIT_UNIX_PATH);
-	ok(records[0].path_length == strlen(c->path) &&
-	   !strcmp(path + (c->path[0] == '@'), c->path + (c->path[0] == '@')),
-	   "%s: the record has the path", c->name);
-}
-
-void test_unix(struct outside *outside)
-{
-	char directory[] = "/tmp/ambit-kernel-XXXXXX", listed[64], longer[64];
-	char datagram[64], full[AMBIT_UNIX_PATH + 1], abstract[64];
-	struct bounded agent;
-
-	(void)outside;
-	if (!kernel_has_unix_hooks(node.kernel)) {
-		struct utsname kernel;
-		unsigned major = 0, minor = 0;
-		must(uname(&kernel) < 0 ||
-		     sscanf(kernel.release, "%u.%u", &major, &minor) != 2, NULL);
-		ok(major < 6 || (major == 6 && minor < 7),
-		   "no unix hooks: the kernel is older than 6.7");
-		return;
-	}
-	must(!mkdtemp(directory), NULL);
-	snprintf(listed, sizeof(listed), "%s/listed", directory);
-	snprintf(longer, sizeof(longer), "%s/listed2", directory);
-	snprintf(datagram, sizeof(datagram), "%s/datagram", directory);
-	snprintf(abstract, sizeof(abstract), "@%s", directory + 1);
-	memset(full, 'f', sizeof(full) - 1);
-	full[sizeof(full) - 1] = 0;
-	memcpy(full, directory, strlen(directory));
-	full[strlen(directory)] = '/';
-	const char *paths[] = { listed, longer, full, abstract, datagram };
-	int fds[5];
-	for (int i = 0; i < 5; i++) {
-		struct place place = place_at(paths[i], 0);
-		int type = i < 4 ? SOCK_STREAM : SOCK_DGRAM;
-		fds[i] = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-		must(bind(fds[i], (struct sockaddr *)&place.address,
-			  place.length) < 0 ||
-		     (i < 4 && listen(fds[i], 8) < 0), NULL);
-	}
-	bounded_start(&agent, "unix", 8);
-	policy_unix(&agent, "/nowhere");
-	policy_unix(&agent, listed);
-#define CASES(what, path, word)                                                \
-	{ word ": not listed", path, what, AMBIT_UNIX_LISTED, 0, 0,            \
-	  AMBIT_REASON_NO_RULE },                                              \
-	{ word ": private", path, what, AMBIT_UNIX_PRIVATE, 0, 1,              \
-	  AMBIT_REASON_PRIVATE }
-	const struct unix_case cases[] = {
-		{ "unix connect: listed", listed, do_unix_stream,
-		  AMBIT_UNIX_LISTED, 0, 1, AMBIT_REASON_RULE },
-		CASES(do_unix_stream, longer, "unix connect, longer path"),
-		CASES(do_unix_stream, full, "unix connect, path of 108 bytes"),
-		CASES(do_unix_datagram, datagram, "three unix sends"),
-		{ "unix connect, abstract: refused", abstract, do_unix_stream,
-		  AMBIT_UNIX_PRIVATE, 0, 0, AMBIT_REASON_ABSTRACT },
-		{ "unix connect, abstract: kept inside by Landlock", abstract,
-		  do_unix_stream, AMBIT_UNIX_LISTED, 1, 1,
-		  AMBIT_REASON_PRIVATE },
-	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		test_unix_case(&agent, &cases[i]);
-	agent.policy.state = AMBIT_POLICY_CUT;
-	const struct unix_case cut = { "unix connect: cut", listed,
-				       do_unix_stream, AMBIT_UNIX_PRIVATE, 1, 0,
-				       AMBIT_REASON_CUT };
-	test_unix_case(&agent, &cut);
-	bounded_end(&agent);
-	for (int i = 0; i < 5; i++) {
-		close(fds[i]);
-		if (paths[i][0] == '/')
-			unlink(paths[i]);
-	}
-	rmdir(directory);
 }
