@@ -15,7 +15,7 @@ BIN := $(B)/bin
 LIBEXEC := $(B)/libexec/ambit
 
 CC := gcc
-MULTIARCH := $(shell $(CC) -print-multiarch)
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 CLANG := clang
 BPFTOOL := $(shell command -v bpftool || echo /usr/sbin/bpftool)
 
@@ -140,7 +140,7 @@ deps:
 	@sh tests/lib/packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 demo:
-	@sh tests/lib/packages.sh $(BUILD_PACKAGES) iproute2 nginx-light python3 openssl
+	@sh tests/lib/packages.sh $(BUILD_PACKAGES) iproute2 nginx-light python3 openssl procps
 	@$(MAKE) --no-print-directory all
 	@bash tests/demo/run
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -100,6 +101,45 @@ int view_private(struct init *init)
 	return error;
 }
 
+/* Below a private directory the stand-ins of the prepared root are covered, so
+ * they are made again; everywhere else the root is read-only and this fails. */
+static int make_target(const char *target, int directory)
+{
+	char path[PATH_MAX];
+	size_t length = strlen(target);
+
+	if (length >= sizeof(path))
+		return -ENAMETOOLONG;
+	memcpy(path, target, length + 1);
+	for (char *slash = strchr(path, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		int made = mkdir(path, 0755);
+		*slash = '/';
+		if (made < 0 && errno != EEXIST)
+			return -errno;
+	}
+	if (directory)
+		return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static int open_target(const char *target)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
 /*
  * The target is opened beneath the new root without following any link: a
  * listed path may lie inside another one, whose content an agent may have
@@ -107,15 +147,17 @@ int view_private(struct init *init)
  */
 static int mount_listed(int fd, const char *target)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-			   RESOLVE_NO_MAGICLINKS,
-	};
-	int place = (int)syscall(SYS_openat2, AT_FDCWD, target + 1, &how,
-				 sizeof(how));
+	struct stat status;
+	int place = open_target(target + 1);
+
+	if (place == -ENOENT && fstat(fd, &status) == 0) {
+		int error = make_target(target + 1, S_ISDIR(status.st_mode));
+		if (error)
+			return error;
+		place = open_target(target + 1);
+	}
 	if (place < 0)
-		return -errno;
+		return place;
 	int error = 0;
 	if (syscall(SYS_move_mount, fd, "", place, "",
 		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)

@@ -7,7 +7,7 @@
 
 /* Fills `policy` from `profile`, all but what changes per launch.  E2BIG when it
  * does not hold the profile, with the entry in `error`. */
-int policy_fill(const struct profile *profile, const struct plan_layers *layers,
+int policy_fill(const struct profile *profile,
 		struct ambit_policy *policy, struct error *error);
 
 #endif

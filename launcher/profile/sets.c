@@ -242,8 +242,8 @@ const struct syscall_set sets_all[] = {
 };
 const size_t sets_count = COUNT(sets_all);
 
-#define REFUSE(name, first) \
-	{ .call = name, .error = EPERM, .conditions = { first } }
+#define REFUSE(name, ...) \
+	{ .call = name, .error = EPERM, .conditions = { __VA_ARGS__ } }
 #define OPTION(level, option)                          \
 	{ .call = "setsockopt", .error = EPERM,        \
 	  .conditions = { IS(1, level), IS(2, option) } }

@@ -2,6 +2,8 @@
 /* The live proof of the kernel programs: see prove.h. */
 #include "prove.h"
 
+#include "sockets.h"
+
 #include "base/own.h"
 
 #include <arpa/inet.h>
@@ -306,6 +308,10 @@ static int prove_leaf(struct proof *proof, int cgroup,
 		return failed;
 	ret_result->records = refused + allowed;
 	ret_result->unix_hook = kernel_has_unix_hooks(kernel);
+	/* Closed while their packets were dropped, they would linger. */
+	if (sockets_destroy(id) < 0)
+		return error_set(proof->error, EIO,
+				 "proof: its sockets can't be destroyed");
 	return kernel_detach(kernel, id, proof->error);
 }
 
