@@ -364,7 +364,7 @@ static int compile(struct builder *builder)
 				&builder->plan->filter, builder->error);
 	if (result < 0)
 		return result;
-	return policy_fill(builder->profile, builder->layers,
+	return policy_fill(builder->profile,
 			   &builder->plan->policy, builder->error);
 }
 
