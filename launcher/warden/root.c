@@ -102,7 +102,10 @@ static const struct device_link {
 
 static int set_attributes(int fd, const char *path, unsigned flags, uint64_t set)
 {
-	struct mount_attr attributes = { .attr_set = set };
+	/* Private: what the host mounts later below a bound directory must not
+	 * arrive in every agent. */
+	struct mount_attr attributes = { .attr_set = set,
+					 .propagation = MS_PRIVATE };
 
 	return syscall(SYS_mount_setattr, fd, path, flags, &attributes,
 		       sizeof(attributes)) < 0 ? -errno : 0;
@@ -372,6 +375,7 @@ int root_listed(int path_fd, int user_namespace, int writable, int executable,
 			    (writable ? 0 : MOUNT_ATTR_RDONLY) |
 			    (executable ? 0 : MOUNT_ATTR_NOEXEC),
 		.userns_fd = (uint64_t)user_namespace,
+		.propagation = MS_PRIVATE,
 	};
 	/* Not recursive: what is mounted below was not listed. */
 	OWN_FD tree = (int)syscall(SYS_open_tree, path_fd, "",

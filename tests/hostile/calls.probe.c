@@ -262,6 +262,12 @@ static long clone_three(void)
 	X("tiocsti-high", tiocsti(HIGH))                                      \
 	X("tioclinux", syscall(SYS_ioctl, 0, TIOCLINUX, "\6"))                \
 	X("setuid", setuid(0))                                                \
+	X("mkfile", open("set", O_CREAT | O_WRONLY, 0755))                     \
+	X("set-uid", chmod("/tmp", 04755))                                    \
+	X("set-gid", fchmodat(AT_FDCWD, "/tmp", 02755, 0))                    \
+	X("set-uid-high", syscall(SYS_fchmod, 0, HIGH | 04755))               \
+	X("made-set-uid", open("set2", O_CREAT | O_WRONLY, 04755))            \
+	X("tmpfile-set-uid", open(".", O_TMPFILE | O_WRONLY, 04755))          \
 	X("mknod", mknod("x", S_IFCHR | 0600, 0x101))                         \
 	X("mknod-block", mknod("x", S_IFBLK | 0600, 0x800))                   \
 	X("unknown", syscall(4000, 0, 0, 0, 0))                               \
