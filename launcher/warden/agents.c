@@ -69,8 +69,10 @@ int agents_new(struct warden *warden, struct agent **ret_agent,
 		free(agent);
 		return error_set(error, EIO, "node: no random numbers");
 	}
-	/* Small numbers are the node's own. */
-	agent->instance |= 1ULL << 63;
+	/* The slot is part of the number, so that it is found at once; small
+	 * numbers are the node's own. */
+	agent->instance = (agent->instance & ~(uint64_t)(AMBIT_SLOTS - 1)) |
+			  1ULL << 63 | slot;
 	warden->agents[slot] = agent;
 	warden->agent_count++;
 	*ret_agent = agent;
@@ -97,12 +99,9 @@ void agents_free(struct agent *agent)
 
 struct agent *agents_by_instance(struct warden *warden, uint64_t instance)
 {
-	struct agent *agent;
+	struct agent *agent = warden->agents[instance & (AMBIT_SLOTS - 1)];
 
-	AGENTS_EACH(warden, agent)
-		if (agent->instance == instance)
-			return agent;
-	return NULL;
+	return agent && agent->instance == instance ? agent : NULL;
 }
 
 struct agent *agents_find(struct warden *warden, const char *which)

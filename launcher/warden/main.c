@@ -19,6 +19,7 @@
 #include "proof.h"
 #include "records.h"
 #include "services.h"
+#include "spawn.h"
 #include "state.h"
 #include "timer.h"
 
@@ -246,11 +247,14 @@ int main(int count, char **arguments)
 	if (done)
 		return done == 1 ? 0 : done;
 	if (ready_fd >= 0)
-		fcntl(ready_fd, F_SETFD, FD_CLOEXEC);
+		ready_fd = fcntl(ready_fd, F_DUPFD_CLOEXEC, 64);
 	umask(022);
 	for (int i = 0; i < SERVICES; i++)
 		warden.services[i].socket.fd = warden.services[i].cgroup = -1;
 	warden.control.fd = warden.timer.fd = warden.addresses.fd = -1;
+	int reserved = spawn_reserve();
+	if (reserved)
+		error_errno(&error, -reserved, "node");
 	if (geteuid() != 0)
 		error_set(&error, EPERM, "node: only root can start it");
 	if (error.code || start(&warden, &error) < 0) {

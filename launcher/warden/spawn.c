@@ -7,12 +7,17 @@
  * thousand agents would cost more than the rest of the launch.  clone3 has no
  * wrapper in the C library, and a function that returns twice on one stack must
  * not return at all in the child: hence the call instruction in place.
+ *
+ * It shares the warden's descriptor table, too, until it has put what it needs
+ * into reserved low places: copying and closing some thousand descriptors would
+ * double the cost of a launch.
  */
 #include "spawn.h"
 
 #include "base/own.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,7 +25,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define MOST_FDS 8
+#define EXECUTABLE (SPAWN_FIRST + SPAWN_FDS)
+
+static int nothing = -1;	/* /dev/null, what reserved places hold */
 
 static inline __attribute__((always_inline)) long
 clone3_in_place(struct clone_args *arguments)
@@ -34,27 +41,24 @@ clone3_in_place(struct clone_args *arguments)
 	return result;
 #else
 	/* A copy of the memory costs time, never safety. */
-	arguments->flags &= ~(uint64_t)(CLONE_VM | CLONE_VFORK);
+	arguments->flags &= ~(uint64_t)(CLONE_VM | CLONE_VFORK | CLONE_FILES);
 	long result = syscall(SYS_clone3, arguments, sizeof(*arguments));
 	return result < 0 ? -errno : result;
 #endif
 }
 
-/* Moves the descriptors above the places they go to, then into place: a target
- * may be the source of a later one. */
-static int place_fds(const int *fds, unsigned count)
+/* Puts the descriptors and the executable into their reserved places.  The table
+ * is still the warden's, which waits; it empties the places again. */
+static int place_fds(const struct spawn *spawn)
 {
-	int high[MOST_FDS];
-
-	for (unsigned i = 0; i < count; i++) {
-		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 64);
-		if (high[i] < 0)
+	for (unsigned i = 0; i < spawn->fd_count; i++)
+		if (dup2(spawn->fds[i], SPAWN_FIRST + (int)i) < 0)
 			return -errno;
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (dup2(high[i], 3 + (int)i) < 0)
-			return -errno;
-	return 0;
+	if (dup3(spawn->executable, EXECUTABLE, O_CLOEXEC) < 0)
+		return -errno;
+	/* From here on a table of its own, with nothing behind the places. */
+	return syscall(SYS_close_range, EXECUTABLE + 1, ~0U,
+		       CLOSE_RANGE_UNSHARE) < 0 ? -errno : 0;
 }
 
 static __attribute__((noinline)) pid_t
@@ -62,7 +66,7 @@ run(const struct spawn *spawn, char *const *environment, int *pidfd,
     volatile int *failed)
 {
 	struct clone_args arguments = {
-		.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD |
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD |
 			 CLONE_INTO_CGROUP | spawn->namespaces,
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
@@ -71,20 +75,42 @@ run(const struct spawn *spawn, char *const *environment, int *pidfd,
 	long pid = clone3_in_place(&arguments);
 	if (pid != 0)
 		return (pid_t)pid;
-	*failed = place_fds(spawn->fds, spawn->fd_count);
+	*failed = place_fds(spawn);
+	/* What of the places nobody asked for goes, too. */
+	for (int fd = SPAWN_FIRST + (int)spawn->fd_count;
+	     !*failed && fd < EXECUTABLE; fd++)
+		close(fd);
 	if (!*failed) {
-		syscall(SYS_execveat, spawn->executable, "", spawn->arguments,
+		syscall(SYS_execveat, EXECUTABLE, "", spawn->arguments,
 			environment, AT_EMPTY_PATH);
 		*failed = -errno;
 	}
 	_exit(127);
 }
 
-/* The child must not meet the warden's signal mask, and no handler may run on
- * shared memory: everything is blocked meanwhile, and the mask that the child
- * is to have is set right before.  (The warden has no handlers; it reads
- * signals from a descriptor, so they are always blocked: the child's programs
- * set their own mask.) */
+/* Fills the places with nothing, so that no other descriptor takes them. */
+static int empty_places(void)
+{
+	for (int fd = SPAWN_FIRST; fd <= EXECUTABLE; fd++)
+		if (dup3(nothing, fd, O_CLOEXEC) < 0)
+			return -errno;
+	return 0;
+}
+
+int spawn_reserve(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	nothing = fcntl(fd, F_DUPFD_CLOEXEC, EXECUTABLE + 1);
+	close(fd);
+	return nothing < 0 ? -errno : empty_places();
+}
+
+/* The warden has no signal handlers that could run on the shared memory: it reads
+ * signals from a descriptor and keeps them blocked.  The programs set their own
+ * mask. */
 pid_t spawn(const struct spawn *spawn, int *ret_pidfd)
 {
 	static char root[300];
@@ -93,7 +119,7 @@ pid_t spawn(const struct spawn *spawn, int *ret_pidfd)
 	volatile int failed = 0;
 	int pidfd = -1;
 
-	if (spawn->fd_count > MOST_FDS)
+	if (spawn->fd_count > SPAWN_FDS || nothing < 0)
 		return -E2BIG;
 	if (value) {
 		snprintf(root, sizeof(root), "AMBIT_ROOT=%s", value);
@@ -103,6 +129,8 @@ pid_t spawn(const struct spawn *spawn, int *ret_pidfd)
 	    setns(spawn->mount_namespace, CLONE_NEWNS) < 0)
 		return -errno;
 	pid_t pid = run(spawn, environment, &pidfd, &failed);
+	if (empty_places() < 0)
+		abort();
 	/* Without its own namespace the warden would open the wrong files. */
 	if (spawn->mount_namespace >= 0 &&
 	    setns(spawn->own_namespace, CLONE_NEWNS) < 0)

@@ -6,6 +6,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define SPAWN_FIRST 3	/* descriptors 3, 4, … are kept free for children */
+#define SPAWN_FDS 8
+
+/* Reserves the places, before anything else is opened: whatever has one of these
+ * numbers is closed.  Returns 0 or a negative errno. */
+int spawn_reserve(void);
+
 /* Executes the program `executable` (descriptor) in the cgroup `cgroup` (descriptor)
  * with new namespaces `namespaces` (CLONE_NEW…).  fds[0..fd_count) become the
  * descriptors 3, 4, …; 0 to 2 stay, everything else is closed on exec.
