@@ -56,6 +56,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
 .PHONY: all demo check deps install bench lint clean
 .DELETE_ON_ERROR:
+.SECONDARY:
 all: $(PROGRAMS)
 
 $(B)/obj/%.o: %.c
@@ -140,7 +141,7 @@ deps:
 	@sh tests/lib/packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 demo:
-	@sh tests/lib/packages.sh $(BUILD_PACKAGES) iproute2 nginx-light python3 openssl procps
+	@sh tests/lib/packages.sh $(BUILD_PACKAGES) iproute2 nginx-light python3 openssl procps util-linux procps
 	@$(MAKE) --no-print-directory all
 	@bash tests/demo/run
 

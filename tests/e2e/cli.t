@@ -3,6 +3,8 @@
 # The client where no node is needed: usage, refusals and their statuses, what
 # happens when no node runs and when one can't be started.
 set -u
+# Escapes above ASCII in these scripts mean UTF-8 whatever the caller speaks.
+export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/../.." || exit 1
 top=$(mktemp -d)
 trap 'rm -rf "$top"' EXIT
