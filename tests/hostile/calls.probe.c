@@ -36,7 +36,15 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
+#define OWN "own-file"	/* in the working directory, which is the test's */
 #define HIGH (1UL << 32)
+
+/* Makes the file anew, so that its mode is what was asked for. */
+static int own_file(mode_t mode)
+{
+	unlink(OWN);
+	return open(OWN, O_CREAT | O_EXCL | O_WRONLY, mode);
+}
 #define X32 0x40000000UL
 
 static union bpf_attr map = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
@@ -262,11 +270,12 @@ static long clone_three(void)
 	X("tiocsti-high", tiocsti(HIGH))                                      \
 	X("tioclinux", syscall(SYS_ioctl, 0, TIOCLINUX, "\6"))                \
 	X("setuid", setuid(0))                                                \
-	X("mkfile", open("set", O_CREAT | O_WRONLY, 0755))                     \
-	X("set-uid", chmod("/tmp", 04755))                                    \
-	X("set-gid", fchmodat(AT_FDCWD, "/tmp", 02755, 0))                    \
-	X("set-uid-high", syscall(SYS_fchmod, 0, HIGH | 04755))               \
-	X("made-set-uid", open("set2", O_CREAT | O_WRONLY, 04755))            \
+	X("mkfile", own_file(0755))                                           \
+	X("set-uid", own_file(0755) < 0 ? -1 : chmod(OWN, 04755))             \
+	X("set-gid", own_file(0755) < 0 ? -1 : fchmodat(AT_FDCWD, OWN, 02755, 0)) \
+	X("set-uid-high", own_file(0755) < 0 ?                                \
+				  -1 : syscall(SYS_chmod, OWN, HIGH | 04755)) \
+	X("made-set-uid", own_file(04755))                                    \
 	X("tmpfile-set-uid", open(".", O_TMPFILE | O_WRONLY, 04755))          \
 	X("mknod", mknod("x", S_IFCHR | 0600, 0x101))                         \
 	X("mknod-block", mknod("x", S_IFBLK | 0600, 0x800))                   \

@@ -11,7 +11,7 @@ node_begin
 
 WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
 at_exit 'rm -rf "$WORK"'
-mkdir "$WORK/bin" "$WORK/listed" "$WORK/given"
+mkdir "$WORK/bin" "$WORK/listed" "$WORK/given" "$WORK/outside"
 cp build/tests/bin/calls "$WORK/bin/"
 serve python3 tests/lib/echo.py "unix:$WORK/given/socket" "unix:$WORK/listed/socket" \
 	"abstract:ambit-test-$$"
@@ -19,10 +19,11 @@ profile hostile "files: {read: [$WORK/bin, $WORK/given]}
 egress:
   - {to: \"unix:$WORK/listed/socket\", tool: listed}"
 
-# outside NAME ARGUMENT: as root, in namespaces of its own so that nothing of
-# the machine changes.
+# outside NAME ARGUMENT: as root, in namespaces and a directory of its own so that
+# nothing of the machine changes.
 outside() {
-	unshare --mount --uts --ipc "$WORK/bin/calls" "$@" 2>&1 </dev/null
+	(cd "$WORK/outside" &&
+		exec unshare --mount --uts --ipc "$WORK/bin/calls" "$@") 2>&1 </dev/null
 	echo "$?"
 }
 inside() {
