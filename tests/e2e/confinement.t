@@ -25,7 +25,7 @@ limits: {processes: 24, open-files: 64, file-size: 1M}' \
 SECRET=hidden
 HOST_NAME=$(hostname)
 export SECRET HOST_NAME
-run ambit_run bounded python3 -c "$(sed "s|/work/|$WORK/|g" tests/e2e/inside.py)"
+run ambit_run bounded python3 -c "$(sed "s|/given/|$WORK/|g" tests/e2e/inside.py)"
 is "the program inside went to its end" "$STATUS $ERR" "0 "
 INSIDE=$OUT
 

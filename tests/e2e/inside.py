@@ -72,9 +72,9 @@ for line in open("/proc/self/mountinfo"):
     if not target.startswith("/dev") and not target.startswith("/proc/key"):
         missing |= {"nodev"} - options
     if target not in ("/tmp", "/home/agent", "/dev/shm", "/dev/pts") \
-            and not target.startswith("/work/write"):
+            and not target.startswith("/given/write"):
         missing |= {"ro"} - options
-    if target in ("/tmp", "/home/agent", "/dev/shm", "/dev/pts", "/proc", "/work/write"):
+    if target in ("/tmp", "/home/agent", "/dev/shm", "/dev/pts", "/proc", "/given/write"):
         missing |= {"noexec"} - options
     if missing:
         show(f"mount {target} {kind} lacks", sorted(missing))
@@ -89,21 +89,21 @@ for path in ("/", "/usr/x", "/etc/x", "/dev/x", "/proc/sys/kernel/hostname",
         show(f"write {path}", "refused")
 
 # Listed paths: owned by the agent as it sees them, by their owner outside.
-for path in ("/work/read", "/work/write"):
+for path in ("/given/read", "/given/write"):
     what = os.stat(path)
     show(path, f"{what.st_uid == uid} {oct(what.st_mode & 0o7777)}")
-show("read", open("/work/read/file", encoding="ascii").read().strip())
-show("write in read", errno_of(os.mkdir, "/work/read/new"))
-os.makedirs("/work/write/new/deep")
-with open("/work/write/new/file", "w", encoding="ascii") as file:
+show("read", open("/given/read/file", encoding="ascii").read().strip())
+show("write in read", errno_of(os.mkdir, "/given/read/new"))
+os.makedirs("/given/write/new/deep")
+with open("/given/write/new/file", "w", encoding="ascii") as file:
     file.write("#!/bin/sh\necho it ran\n")
-os.chmod("/work/write/new/file", 0o755)
-show("exec of what it wrote", errno_of(os.execv, "/work/write/new/file", ["file"]))
-show("exec through the loader", os.system("/lib64/ld-linux-x86-64.so.2 /work/write/new/true"
+os.chmod("/given/write/new/file", 0o755)
+show("exec of what it wrote", errno_of(os.execv, "/given/write/new/file", ["file"]))
+show("exec through the loader", os.system("/lib64/ld-linux-x86-64.so.2 /given/write/new/true"
                                           " 2>/dev/null") != 0)
-os.system("cp /bin/true /work/write/new/true")
+os.system("cp /bin/true /given/write/new/true")
 show("exec of a copy through the loader",
-     os.system("/lib64/ld-linux-x86-64.so.2 /work/write/new/true 2>/dev/null") != 0)
+     os.system("/lib64/ld-linux-x86-64.so.2 /given/write/new/true 2>/dev/null") != 0)
 for path in ("/tmp", "/home/agent", "/dev/shm"):
     os.system(f"cp /bin/true {path}/true")
     show(f"exec in {path}", errno_of(os.execv, f"{path}/true", ["true"]))
