@@ -124,7 +124,7 @@ $(B)/bpf/ambit.o: $(BPF_OBJECTS)
 $(B)/gen/ambit.skel.h: $(B)/bpf/ambit.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name ambit > $@
-$(B)/obj/launcher/warden/%.o: | $(B)/gen/ambit.skel.h
+$(call objects,warden): | $(B)/gen/ambit.skel.h
 $(B)/obj/launcher/warden/kernel.o: $(B)/gen/ambit.skel.h
 
 # The interface file, as a C string, for GetInterfaceDescription.

@@ -33,7 +33,7 @@ include tests/e2e/kernel.mk
 
 check: deps
 	@$(MAKE) --no-print-directory all $(UNIT) $(TEST_BINS) lint
-	prove --merge --timer $(UNIT) $(sort $(wildcard tests/e2e/*.t tests/hostile/*.t))
+	prove --merge --timer --failures --comments $(UNIT) $(sort $(wildcard tests/e2e/*.t tests/hostile/*.t))
 
 lint:
 	@bash tests/lint/run

@@ -125,6 +125,22 @@ struct retirement {
 	struct connection *connection;
 };
 
+/* The caller hung up; what it ordered is carried out all the same. */
+static void end_profile(struct warden *warden,
+			const struct retirement *retirement)
+{
+	struct agent *agent;
+
+	AGENTS_EACH(warden, agent) {
+		if (agent->state == AGENT_ENDED ||
+		    strcmp(agent->compiled->profile->name, retirement->profile))
+			continue;
+		record_order(warden, AMBIT_EVENT_RETIRE, agent, NULL,
+			     &retirement->caller, retirement->reason);
+		end_retire(agent, "retired");
+	}
+}
+
 /* The record is durable; now it takes effect. */
 static void retirement_durable(struct warden *warden, void *data, int error)
 {
@@ -149,6 +165,8 @@ static void retirement_durable(struct warden *warden, void *data, int error)
 				.reason = retirement->reason });
 	else if (connection)
 		control_reply(connection, NULL, 0);
+	else if (!failure.code && retirement->retire)
+		end_profile(warden, retirement);
 	free(retirement);
 }
 
@@ -164,6 +182,7 @@ static void begin_retirement(struct connection *connection, const char *profile,
 		return;
 	}
 	retirement->connection = connection;
+	retirement->caller = connection->caller;
 	retirement->retire = retire;
 	snprintf(retirement->profile, sizeof(retirement->profile), "%.63s",
 		 profile);

@@ -55,10 +55,14 @@ static void run_launch(struct connection *connection, struct launch *launch)
 
 	launch->caller = connection->caller;
 	launch->connection = connection;
-	if (launch->detach) {
-		for (int i = 0; i < CONTROL_FDS; i++)
-			launch->packet.is_terminal[i] = 0;
-	}
+	/* Nobody relays for a detached agent, and the caller's own terminal is
+	 * in no agent's hands (TIOCSTI, reading what is typed). */
+	for (int i = 0; i < CONTROL_FDS; i++)
+		if (launch->detach && launch->packet.is_terminal[i]) {
+			control_refuse(connection, "stdio: a detached agent can't "
+				       "have a terminal", "", AMBIT_EXIT_REFUSED);
+			return;
+		}
 	if (launch_begin(connection->warden, launch, &error) < 0) {
 		control_refuse(connection, error.text, "", AMBIT_EXIT_REFUSED);
 		return;
