@@ -158,6 +158,15 @@ static int check_endpoints(const struct parse *parse)
 						   "%s: another socket was expected",
 						   source_quote(path).text,
 						   places[j].path, places[j].why);
+		/* The agent could rename what leads to it and put a link to
+		 * another socket in its place, under the name that is listed. */
+		for (unsigned j = 0; j < profile->files.write_count; j++)
+			if (word_path_in(path, profile->files.write[j]))
+				return parse_wrong(parse, where, "%s: lies in %s, "
+						   "where the agent may write: "
+						   "another socket was expected",
+						   source_quote(path).text,
+						   profile->files.write[j]);
 	}
 	return 0;
 }
