@@ -114,7 +114,8 @@ for process in issuer porter; do
 	like "$process: no core file" "$(tr -s ' ' <"/proc/$pid/limits")" \
 		"Max core file size 0 0"
 	rss=$(awk '/^VmRSS/ { print $2 }' /proc/$pid/status)
-	most=$([ $process = issuer ] && echo 7168 || echo 2048)
+	# The issuer's is OpenSSL's, which grows with its versions (3.0: 6, 3.5: 8 MiB).
+	most=$([ $process = issuer ] && echo 9216 || echo 2048)
 	ok "$process: $rss KiB of memory, at most $most" [ "$rss" -le "$most" ]
 done
 
@@ -186,7 +187,10 @@ assert set(get(leaf, oid.EXTENDED_KEY_USAGE).value) == {usage.SERVER_AUTH, usage
 ski = get(ca, oid.SUBJECT_KEY_IDENTIFIER).value.digest
 assert get(leaf, oid.AUTHORITY_KEY_IDENTIFIER).value.key_identifier == ski
 assert get(leaf, oid.SUBJECT_KEY_IDENTIFIER).value.digest != ski
-assert (leaf.not_valid_after - leaf.not_valid_before).seconds == 3610
+# With time zone since python3-cryptography 42.
+end = lambda c: getattr(c, "not_valid_after_utc", None) or c.not_valid_after
+begin = lambda c: getattr(c, "not_valid_before_utc", None) or c.not_valid_before
+assert (end(leaf) - begin(leaf)).seconds == 3610
 assert len(leaf.extensions) == 6
 e = get(ca, oid.BASIC_CONSTRAINTS)
 assert e.critical and e.value.ca and e.value.path_length == 0
