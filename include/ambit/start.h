@@ -4,10 +4,14 @@
  *
  * ambit-init is born by clone3 in the agent's cgroup and namespaces, with one
  * descriptor: the gate, a SOCK_SEQPACKET socket, number AMBIT_GATE_FD.  The
- * warden sends one packet: struct ambit_start, then `blob_length` bytes that all
- * offsets point into, with the descriptors of the mounts and stdio.  Answers are
- * struct ambit_gate packets; between READY and RUNNING the warden sends one byte,
- * which lets the agent go.
+ * warden sends two packets.  The first, struct ambit_start with the descriptors
+ * of the mounts, says what the profile says; ambit-init bounds itself by it and
+ * answers PREPARED.  The second, struct ambit_request with the descriptors of
+ * stdio, says what the caller wants to run in there.  It may come at once, or
+ * much later: a place that was prepared ahead makes the launch itself short.
+ * Behind both structures stand `blob_length` bytes that their offsets point into.
+ * Answers are struct ambit_gate packets; between READY and RUNNING the warden
+ * sends one byte, which lets the agent go.
  */
 #ifndef AMBIT_START_H
 #define AMBIT_START_H
@@ -45,16 +49,7 @@ struct ambit_start {
 	uint32_t uid;		/* and gid */
 	uint32_t blob_length;
 	uint32_t root;		/* descriptor index of the prepared root */
-	uint32_t stdio[3];	/* descriptor index, or AMBIT_NO_FD: the terminal */
-	uint32_t terminal;	/* 1: make one, send its master with READY */
-	uint16_t rows, columns;
 	uint32_t hostname;	/* offset */
-	uint32_t directory;	/* offset */
-	uint32_t argument_count;
-	uint32_t arguments;	/* offset of the first; zero-terminated, in a row */
-	uint32_t environment_count;
-	uint32_t environment;
-	uint32_t search_path;	/* offset: where a command without '/' is found */
 	uint32_t memfd_noexec;	/* 1: set vm.memfd_noexec of the pid namespace */
 	uint32_t landlock_abi;	/* as the node proved it */
 	uint32_t end_file;	/* descriptor index: takes the wait status, so that
@@ -72,6 +67,20 @@ struct ambit_start {
 	struct ambit_start_place places[AMBIT_START_PLACES];
 };
 
+/* One launch.  Its descriptors are those of stdio, in order of their numbers. */
+struct ambit_request {
+	uint32_t blob_length;
+	uint32_t stdio[3];	/* descriptor index, or AMBIT_NO_FD: the terminal */
+	uint32_t terminal;	/* 1: make one, send its master with READY */
+	uint16_t rows, columns;
+	uint32_t directory;	/* offset */
+	uint32_t argument_count;
+	uint32_t arguments;	/* offset of the first; zero-terminated, in a row */
+	uint32_t environment_count;
+	uint32_t environment;
+	uint32_t search_path;	/* offset: where a command without '/' is found */
+};
+
 /* X(name, word): the steps of ambit-init, in order; a failing one is named in
  * the refusal. */
 #define AMBIT_STEPS(X)                                      \
@@ -87,13 +96,16 @@ struct ambit_start {
 	X(PIVOT, "leave the old root")                      \
 	X(HOSTNAME, "set the host name")                    \
 	X(KEYRING, "join a new session keyring")            \
-	X(TERMINAL, "make the terminal")                    \
-	X(STDIO, "set up stdin, stdout and stderr")         \
+	X(RELEASE, "close the descriptors of the mounts")   \
 	X(LIMITS, "set resource limits")                    \
 	X(IDENTITY, "become the agent's user")              \
 	X(CAPABILITIES, "drop capabilities")                \
 	X(PRIVILEGES, "set no_new_privs")                   \
 	X(LANDLOCK, "enter Landlock")                       \
+	X(PREPARED, "say that the place is prepared")       \
+	X(REQUEST, "receive the request")                   \
+	X(TERMINAL, "make the terminal")                    \
+	X(STDIO, "set up stdin, stdout and stderr")         \
 	X(DIRECTORY, "enter the working directory")         \
 	X(COMMAND, "find the command")                      \
 	X(READY, "wait for the word to go")                 \
@@ -106,7 +118,8 @@ enum ambit_step { AMBIT_STEPS(AMBIT_STEP_ENUM) AMBIT_STEP_COUNT };
 #undef AMBIT_STEP_ENUM
 
 enum ambit_gate_kind {
-	AMBIT_GATE_READY = 1,	/* bounded; with the terminal's master, if any */
+	AMBIT_GATE_PREPARED = 1,	/* bounded, but for the filter of the command */
+	AMBIT_GATE_READY,	/* may go; with the terminal's master, if any */
 	AMBIT_GATE_RUNNING,	/* executed; value: pid of the command, as
 				 * ambit-init sees it */
 	AMBIT_GATE_FAILED,	/* step, value: errno; the agent never ran */

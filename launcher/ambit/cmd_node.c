@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `ambit node start|stop`: the node of this machine, by hand.  Where systemd
+/* `ambit node start|settle|stop`: the node of this machine, by hand.  Where systemd
  * runs it (ambit.service), systemctl is the way. */
 #include "command.h"
 #include "node.h"
@@ -31,6 +31,21 @@ static int node_stop(const char *reason)
 	return status;
 }
 
+static int node_settle(void)
+{
+	struct client client = CLIENT_CLOSED;
+	struct reply reply = { 0 };
+	int status = node_reach(&client, "node", AMBIT_EXIT_FAILED, 0);
+
+	if (!status)
+		status = node_call(&client, "node", "Settle", json_object(),
+				   &reply);
+	if (!status)
+		reply_release(&reply);
+	client_close(&client);
+	return status;
+}
+
 int cmd_node(const struct command *command, int argc, char **argv)
 {
 	const char *reason = NULL;
@@ -42,16 +57,18 @@ int cmd_node(const struct command *command, int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (options.word_count != 1)
-		return options_wrong(command, "start or stop?");
+		return options_wrong(command, "start, settle or stop?");
 	const char *verb = options.words[0];
 	if (strcmp(verb, "stop") == 0)
 		return node_stop(reason ? reason : "ambit node stop");
 	if (reason)
 		return options_wrong(command, "--reason is for stop");
+	if (strcmp(verb, "settle") == 0)
+		return node_settle();
 	if (strcmp(verb, "supervise") == 0)	/* internal: see supervise.c */
 		return supervise();
 	if (strcmp(verb, "start"))
-		return options_wrong(command, "%s: start or stop?", verb);
+		return options_wrong(command, "%s: start, settle or stop?", verb);
 	if (geteuid())
 		return say_refusal(AMBIT_EXIT_FAILED, "node", NULL,
 				   "only root starts the node");

@@ -34,7 +34,7 @@ static const struct command commands[] = {
 	  "reads and verifies the audit log" },
 	{ "doctor", cmd_doctor, "[--json]",
 	  "tells which bounds were proven on this machine, and how" },
-	{ "node", cmd_node, "start | stop [--reason TEXT]",
+	{ "node", cmd_node, "start | settle | stop [--reason TEXT]",
 	  "starts and stops the node of this machine" },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

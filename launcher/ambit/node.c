@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -152,7 +153,7 @@ static _Noreturn void become_supervisor(const char *log_path, int lock, int read
 	for (int i = 0; i < 5; i++)
 		if (dup2(from[i], i) < 0)
 			give_up(from[4], "descriptor");
-	if (chdir("/") || close_range(5, ~0U, 0))
+	if (chdir("/") || syscall(SYS_close_range, 5, ~0U, 0))
 		give_up(4, "leaving the caller's context");
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);

@@ -6,7 +6,9 @@
 #include "../base/own.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 /* Without a byte for so long after the agent's end, there is nothing more. */
 #define DRAIN_MS 1000
@@ -35,6 +37,13 @@ static int is_same_socket(const struct stat *one, const struct stat *other)
 	return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
 }
 
+static int is_unnamed_pipe(int fd)
+{
+	struct statfs system;
+
+	return fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+}
+
 static int open_all(struct streams *streams, int detach, struct error *error)
 {
 	struct stat status[3];
@@ -42,7 +51,9 @@ static int open_all(struct streams *streams, int detach, struct error *error)
 	for (int fd = 0; fd < 3; fd++) {
 		if (fstat(fd, &status[fd]))
 			return error_errno(error, errno, "%s", words[fd]);
-		if (detach && isatty(fd)) {
+		/* Who takes the id from a pipe ($(ambit run --detach ...)) reads
+		 * to its end, which would be the agent's. */
+		if (detach && (isatty(fd) || (fd > 0 && is_unnamed_pipe(fd)))) {
 			int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 			if (null < 0)
 				return error_errno(error, errno, "/dev/null");

@@ -11,7 +11,6 @@
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
-#include <linux/magic.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <string.h>
@@ -19,10 +18,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #define FIRST_FD (AMBIT_GATE_FD + 1)
+#define KEPT_FD 16	/* above what a request and its terminal take */
 
 /* The packet's descriptors were numbered from the first free one; anything that
  * stands elsewhere came from the warden by mistake. */
@@ -87,23 +86,10 @@ static int stdio_good(int fd)
 	       S_ISCHR(status.st_mode);
 }
 
-/* Without this, opening /dev/stderr would fail where stderr is a pipe of root.
- * Only pipes without a name change their owner. */
-static int own_pipe(int fd, uid_t uid)
-{
-	struct statfs system;
-
-	if (fstatfs(fd, &system) < 0)
-		return -errno;
-	if (system.f_type != PIPEFS_MAGIC)
-		return 0;
-	return fchown(fd, uid, (gid_t)-1) < 0 ? -errno : 0;
-}
-
 /* Moves `from` (-1: nothing) to `to`, closed on exec. */
 static int move_fd(int *from, int to)
 {
-	if (*from < 0)
+	if (*from < 0 || *from == to)
 		return 0;
 	if (dup3(*from, to, O_CLOEXEC) < 0)
 		return -errno;
@@ -111,37 +97,41 @@ static int move_fd(int *from, int to)
 	return 0;
 }
 
+/* The mounts are in place; of their packet only the end file is kept, right
+ * behind the gate. */
+int confine_release(struct init *init)
+{
+	init->end_file = start_fd(init, init->start->end_file);
+	int error = move_fd(&init->end_file, FIRST_FD);
+	if (error)
+		return error;
+	return syscall(SYS_close_range, FIRST_FD + 1, ~0U, 0) < 0 ? -errno : 0;
+}
+
 int confine_stdio(struct init *init)
 {
-	const struct ambit_start *start = init->start;
-	int *const kept[] = { &init->end_file, &init->terminal, &init->master };
+	const struct ambit_request *wanted = init->request;
+	int *const kept[] = { &init->terminal, &init->master };
 
 	for (int i = 0; i < 3; i++) {
-		int from = start->stdio[i] == AMBIT_NO_FD ?
+		int from = wanted->stdio[i] == AMBIT_NO_FD ?
 				   init->terminal :
-				   start_fd(init, start->stdio[i]);
+				   start_fd(init, wanted->stdio[i]);
 		if (dup2(from, i) < 0)
 			return -errno;
 		if (!stdio_good(i))
 			return -ENOTSUP;
-		int error = own_pipe(i, start->uid);
+	}
+	/* What process 1 keeps moves above everything else; the rest is closed. */
+	for (int i = 0; i < 2; i++) {
+		int error = move_fd(kept[i], KEPT_FD + i);
 		if (error)
 			return error;
 	}
-	/* What process 1 keeps moves above everything else, then to the place
-	 * right behind the gate; the rest is closed. */
-	init->end_file = start_fd(init, start->end_file);
-	for (int i = 0; i < 3; i++) {
-		int error = move_fd(kept[i], AMBIT_START_FDS + 16 + i);
-		if (error)
-			return error;
-	}
-	for (int i = 0; i < 3; i++) {
-		int error = move_fd(kept[i], FIRST_FD + i);
-		if (error)
-			return error;
-	}
-	return syscall(SYS_close_range, FIRST_FD + 3, ~0U, 0) < 0 ? -errno : 0;
+	if (syscall(SYS_close_range, FIRST_FD + 1, KEPT_FD - 1, 0) < 0 ||
+	    syscall(SYS_close_range, KEPT_FD + 2, ~0U, 0) < 0)
+		return -errno;
+	return 0;
 }
 
 int confine_limits(struct init *init)
@@ -227,7 +217,7 @@ int confine_privileges(struct init *init)
 int confine_directory(struct init *init)
 {
 	umask(022);
-	return chdir(start_text(init, init->start->directory)) < 0 ? -errno : 0;
+	return chdir(start_request_text(init, init->request->directory)) < 0 ? -errno : 0;
 }
 
 int confine_filter(const struct init *init, uint32_t offset, uint32_t length)

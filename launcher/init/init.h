@@ -11,8 +11,9 @@ struct init {
 	int gate;
 	enum ambit_step step;
 	const struct ambit_start *start;
-	const char *blob;
-	int fds[AMBIT_START_FDS];	/* the packet's descriptors */
+	const struct ambit_request *request;
+	const char *blob, *request_blob;
+	int fds[AMBIT_START_FDS];	/* the present packet's descriptors */
 	unsigned fd_count;
 	int terminal;			/* the slave, or -1 */
 	int master;			/* sent away with READY, or -1 */
@@ -25,10 +26,14 @@ struct init {
 /* Sends `gate`, with descriptor `fd` if it is not -1. */
 int init_report(const struct init *init, const struct ambit_gate *gate, int fd);
 
-/* start.c: takes and checks the packet. */
+/* start.c: takes and checks the packets. */
 int start_receive(struct init *init);
-/* The text at `offset` of the blob; start_receive checked that it ends. */
+int start_request(struct init *init);
+/* The text at `offset` of the first packet's blob, or of the request's; it was
+ * checked that it ends. */
 const char *start_text(const struct init *init, uint32_t offset);
+const char *start_request_text(const struct init *init, uint32_t offset);
+/* A descriptor of the packet that was received last. */
 int start_fd(const struct init *init, uint32_t index);
 
 /* view.c: what the agent sees. */
@@ -46,6 +51,7 @@ int confine_cgroup(struct init *init);
 int confine_memfd(struct init *init);
 int confine_hostname(struct init *init);
 int confine_keyring(struct init *init);
+int confine_release(struct init *init);
 int confine_stdio(struct init *init);
 int confine_limits(struct init *init);
 int confine_identity(struct init *init);
@@ -58,6 +64,7 @@ int confine_filter(const struct init *init, uint32_t offset, uint32_t length);
 int landlock_enter(struct init *init);
 
 /* run.c: the command, and process 1 behind it. */
+int run_prepared(struct init *init);
 int run_find(struct init *init);
 int run_wait(struct init *init);
 int run_start(struct init *init);

@@ -4,7 +4,7 @@
  * then process 1 of the agent's pid namespace.
  *
  * It starts as root in the agent's cgroup and new mount, pid, ipc, uts and
- * cgroup namespaces, takes one packet from the warden (include/ambit/start.h),
+ * cgroup namespaces, takes two packets from the warden (include/ambit/start.h),
  * and goes through the steps below in this order.  A failing step is reported
  * with its errno and ends the process: halfway is never good enough.  Nothing
  * here is chosen by the agent, and nothing of the warden's memory is here: this
@@ -32,13 +32,17 @@ static int (*const steps[AMBIT_STEP_COUNT])(struct init *init) = {
 	[AMBIT_STEP_PIVOT] = view_pivot,
 	[AMBIT_STEP_HOSTNAME] = confine_hostname,
 	[AMBIT_STEP_KEYRING] = confine_keyring,
-	[AMBIT_STEP_TERMINAL] = view_terminal,
-	[AMBIT_STEP_STDIO] = confine_stdio,
+	[AMBIT_STEP_RELEASE] = confine_release,
 	[AMBIT_STEP_LIMITS] = confine_limits,
 	[AMBIT_STEP_IDENTITY] = confine_identity,
 	[AMBIT_STEP_CAPABILITIES] = confine_capabilities,
 	[AMBIT_STEP_PRIVILEGES] = confine_privileges,
 	[AMBIT_STEP_LANDLOCK] = landlock_enter,
+	[AMBIT_STEP_PREPARED] = run_prepared,
+	/* From here on it is about one request. */
+	[AMBIT_STEP_REQUEST] = start_request,
+	[AMBIT_STEP_TERMINAL] = view_terminal,
+	[AMBIT_STEP_STDIO] = confine_stdio,
 	[AMBIT_STEP_DIRECTORY] = confine_directory,
 	[AMBIT_STEP_COMMAND] = run_find,
 	[AMBIT_STEP_READY] = run_wait,

@@ -39,7 +39,7 @@ static int try(const char *path)
 int run_find(struct init *init)
 {
 	const char *name = init->arguments[0];
-	const char *rest = start_text(init, init->start->search_path);
+	const char *rest = start_request_text(init, init->request->search_path);
 	int found = -ENOENT;
 
 	if (!*name)
@@ -64,6 +64,14 @@ int run_find(struct init *init)
 		rest += length + (rest[length] == ':');
 	}
 	return found;
+}
+
+/* The place is prepared: the warden may hand it a request now, or keep it. */
+int run_prepared(struct init *init)
+{
+	struct ambit_gate gate = { .kind = AMBIT_GATE_PREPARED };
+
+	return init_report(init, &gate, -1);
 }
 
 int run_wait(struct init *init)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes the start packet.  The warden is trusted, but a broken packet must not
+ * Takes the two packets.  The warden is trusted, but a broken packet must not
  * become a half-bounded agent: every count, offset and descriptor index is
  * checked here, once, so that the steps may use them.
  */
@@ -13,12 +13,17 @@
 
 #define VECTOR 4096	/* arguments or environment variables */
 
-static _Alignas(8) char packet[AMBIT_START_BYTES];
+static _Alignas(8) char packet[AMBIT_START_BYTES], request[AMBIT_START_BYTES];
 static char *arguments[VECTOR + 1], *environment[VECTOR + 1];
 
 const char *start_text(const struct init *init, uint32_t offset)
 {
 	return init->blob + offset;
+}
+
+const char *start_request_text(const struct init *init, uint32_t offset)
+{
+	return init->request_blob + offset;
 }
 
 int start_fd(const struct init *init, uint32_t index)
@@ -28,6 +33,7 @@ int start_fd(const struct init *init, uint32_t index)
 
 static int take_fds(struct init *init, struct msghdr *message)
 {
+	init->fd_count = 0;
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part;
 	     part = CMSG_NXTHDR(message, part)) {
 		if (part->cmsg_level != SOL_SOCKET ||
@@ -49,9 +55,9 @@ static int split(struct init *init, uint32_t offset, uint32_t count,
 	if (count > VECTOR)
 		return -E2BIG;
 	for (uint32_t i = 0; i < count; i++) {
-		if (offset >= init->start->blob_length)
+		if (offset >= init->request->blob_length)
 			return -EBADMSG;
-		ret_vector[i] = packet + sizeof(*init->start) + offset;
+		ret_vector[i] = request + sizeof(*init->request) + offset;
 		offset += (uint32_t)strlen(ret_vector[i]) + 1;
 	}
 	ret_vector[count] = NULL;
@@ -79,10 +85,8 @@ static int packet_good(const struct init *init)
 {
 	const struct ambit_start *start = init->start;
 	int good = text_good(init, start->hostname) &&
-		   text_good(init, start->directory) &&
-		   text_good(init, start->search_path) &&
-		   fd_good(init, start->root) && start->argument_count > 0 &&
-		   start->uid >= 1 && start->uid != UINT32_MAX &&
+		   fd_good(init, start->root) && start->uid >= 1 &&
+		   start->uid != UINT32_MAX &&
 		   start->mount_count <= AMBIT_START_MOUNTS &&
 		   start->place_count <= AMBIT_START_PLACES &&
 		   fd_good(init, start->end_file) &&
@@ -98,45 +102,96 @@ static int packet_good(const struct init *init)
 		       text_good(init, start->mounts[i].target);
 	for (uint32_t i = 0; good && i < start->place_count; i++)
 		good = text_good(init, start->places[i].path);
-	for (int i = 0; good && i < 3; i++)
-		good = fd_good(init, start->stdio[i]) ||
-		       (start->stdio[i] == AMBIT_NO_FD && start->terminal);
 	return good;
 }
 
-int start_receive(struct init *init)
+static int request_good(const struct init *init)
+{
+	const struct ambit_request *wanted = init->request;
+	int good = wanted->directory < wanted->blob_length &&
+		   wanted->search_path < wanted->blob_length &&
+		   wanted->argument_count > 0;
+
+	for (int i = 0; good && i < 3; i++)
+		good = fd_good(init, wanted->stdio[i]) ||
+		       (wanted->stdio[i] == AMBIT_NO_FD && wanted->terminal);
+	return good;
+}
+
+/* Receives one packet with its descriptors into `bytes`.  Returns its length. */
+static ssize_t receive(struct init *init, char *bytes)
 {
 	union {
 		char bytes[CMSG_SPACE(AMBIT_START_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec part = { packet, sizeof(packet) };
+	struct iovec part = { bytes, AMBIT_START_BYTES };
 	struct msghdr message = {
 		.msg_iov = &part, .msg_iovlen = 1,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	ssize_t received = recvmsg(init->gate, &message, MSG_CMSG_CLOEXEC);
+	ssize_t received;
+
+	do {
+		received = recvmsg(init->gate, &message, MSG_CMSG_CLOEXEC);
+	} while (received < 0 && errno == EINTR);
 	if (received < 0)
 		return -errno;
+	/* The warden gave the place up. */
+	if (received == 0)
+		return -ECANCELED;
 	int error = take_fds(init, &message);
 	if (error)
 		return error;
+	if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		return -EBADMSG;
+	return received;
+}
+
+/* Whether `received` bytes are a header and its blob, which ends with a zero. */
+static int whole(const char *bytes, ssize_t received, size_t header,
+		 uint32_t blob_length)
+{
+	return blob_length && (size_t)received == header + blob_length &&
+	       bytes[received - 1] == 0;
+}
+
+int start_receive(struct init *init)
+{
 	const struct ambit_start *start = (const struct ambit_start *)packet;
-	if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
-	    (size_t)received < sizeof(*start) || !start->blob_length ||
-	    (size_t)received != sizeof(*start) + start->blob_length ||
-	    packet[received - 1] != 0)
+	ssize_t received = receive(init, packet);
+
+	if (received < 0)
+		return (int)received;
+	if ((size_t)received < sizeof(*start) ||
+	    !whole(packet, received, sizeof(*start), start->blob_length))
 		return -EBADMSG;
 	init->start = start;
 	init->blob = packet + sizeof(*start);
-	if (!packet_good(init))
+	return packet_good(init) ? 0 : -EBADMSG;
+}
+
+int start_request(struct init *init)
+{
+	const struct ambit_request *wanted = (const struct ambit_request *)request;
+	ssize_t received = receive(init, request);
+
+	if (received < 0)
+		return (int)received;
+	if ((size_t)received < sizeof(*wanted) ||
+	    !whole(request, received, sizeof(*wanted), wanted->blob_length))
+		return -EBADMSG;
+	init->request = wanted;
+	init->request_blob = request + sizeof(*wanted);
+	if (!request_good(init))
 		return -EBADMSG;
 	init->arguments = arguments;
 	init->environment = environment;
-	error = split(init, start->arguments, start->argument_count, arguments);
+	int error = split(init, wanted->arguments, wanted->argument_count,
+			  arguments);
 	if (error)
 		return error;
-	return split(init, start->environment, start->environment_count,
+	return split(init, wanted->environment, wanted->environment_count,
 		     environment);
 }

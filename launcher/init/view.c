@@ -198,22 +198,23 @@ int view_pivot(struct init *init)
 }
 
 /* The terminal is of the agent's own devpts, so that its name resolves inside
- * and the caller's terminal is never in its hands (TIOCSTI). */
+ * and the caller's terminal is never in its hands (TIOCSTI).  devpts gives it to
+ * who opens it: the agent's user. */
 int view_terminal(struct init *init)
 {
-	const struct ambit_start *start = init->start;
-	struct winsize size = { .ws_row = start->rows, .ws_col = start->columns };
+	const struct ambit_request *wanted = init->request;
+	struct winsize size = { .ws_row = wanted->rows,
+				.ws_col = wanted->columns };
 	int unlock = 0;
 
-	if (!start->terminal)
+	if (!wanted->terminal)
 		return 0;
 	init->master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (init->master < 0 || ioctl(init->master, TIOCSPTLCK, &unlock) < 0)
 		return -errno;
 	init->terminal = ioctl(init->master, TIOCGPTPEER,
 			       O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (init->terminal < 0 || ioctl(init->terminal, TIOCSWINSZ, &size) < 0 ||
-	    fchown(init->terminal, start->uid, start->uid) < 0)
+	if (init->terminal < 0 || ioctl(init->terminal, TIOCSWINSZ, &size) < 0)
 		return -errno;
 	return 0;
 }

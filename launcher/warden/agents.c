@@ -3,7 +3,9 @@
 #include "agents.h"
 
 #include "base/own.h"
+#include "control.h"
 #include "profiles.h"
+#include "slots.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -93,8 +95,12 @@ void agents_free(struct agent *agent)
 		free(agent->command[i]);
 	free(agent->command);
 	warden->agents[agent->slot] = NULL;
-	warden->agent_count--;
+	warden->agent_count -= agent->state != AGENT_PREPARED;
 	free(agent);
+	slots_quiet(warden);
+	control_settled(warden);
+	if (warden->stopping && !warden->agent_count && !slots_any(warden))
+		warden->loop.stopped = 1;
 }
 
 struct agent *agents_by_instance(struct warden *warden, uint64_t instance)

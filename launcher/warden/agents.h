@@ -20,9 +20,11 @@ struct agent *agents_by_pid(struct warden *warden, pid_t pid);
 /* A version 7 UUID (RFC 9562). */
 int agents_id(uint64_t now_ms, char ret_id[AMBIT_ID_SIZE]);
 
+/* All agents; places that are only prepared are none. */
 #define AGENTS_EACH(warden, agent)                                   \
 	for (unsigned agent##_slot = 0; agent##_slot < AMBIT_SLOTS;  \
 	     agent##_slot++)                                         \
-		if (((agent) = (warden)->agents[agent##_slot]))
+		if (((agent) = (warden)->agents[agent##_slot]) &&    \
+		    (agent)->state != AGENT_PREPARED)
 
 #endif

@@ -9,6 +9,7 @@
 #include "launch.h"
 #include "layers.h"
 #include "records.h"
+#include "slots.h"
 #include "state.h"
 
 #include <ambit/exit.h>
@@ -230,7 +231,16 @@ static void call_stop(struct connection *connection, json_t *parameters)
 	/* Answered when everything is gone: by the end of the connection. */
 	control_reply(connection, NULL, 0);
 	warden->stopping = 1;
-	warden->loop.stopped = 1;
+	slots_drain(warden);
+	warden->loop.stopped = !slots_any(warden);
+}
+
+static void call_settle(struct connection *connection, json_t *parameters)
+{
+	(void)parameters;
+	connection->settles = 1;
+	slots_drain(connection->warden);
+	control_settled(connection->warden);
 }
 
 /* ---- org.varlink.service ----------------------------------------------- */
@@ -274,6 +284,7 @@ static const struct method {
 	{ AMBIT_INTERFACE ".Retire", calls_retire },
 	{ AMBIT_INTERFACE ".Reinstate", calls_reinstate },
 	{ AMBIT_INTERFACE ".Doctor", call_doctor },
+	{ AMBIT_INTERFACE ".Settle", call_settle },
 	{ AMBIT_INTERFACE ".Stop", call_stop },
 };
 

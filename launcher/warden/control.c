@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "end.h"
 #include "records.h"
+#include "slots.h"
 
 #include <ambit/exit.h>
 #include <string.h>
@@ -210,16 +211,12 @@ static int in_group(const struct connection *connection,
 	return 0;
 }
 
-void control_ended(struct agent *agent)
+void control_exited(struct agent *agent)
 {
-	struct connection *connection = agent->warden->connections, *next;
+	struct connection *connection = agent->warden->connections;
 
-	calls_remember(agent);
 	agent->waiting = NULL;
-	for (; connection; connection = next) {
-		next = connection->next;
-		if (in_group(connection, agent) && !--connection->group_left)
-			calls_group_done(connection);
+	for (; connection; connection = connection->next) {
 		if (connection->agent != agent)
 			continue;
 		connection->agent = NULL;
@@ -227,6 +224,39 @@ void control_ended(struct agent *agent)
 		if (!connection->waits)
 			json_object_set_new(answer, "terminal", json_false());
 		control_reply(connection, answer, 0);
+	}
+}
+
+void control_ended(struct agent *agent)
+{
+	struct connection *connection = agent->warden->connections;
+
+	calls_remember(agent);
+	for (; connection; connection = connection->next)
+		if (in_group(connection, agent) && !--connection->group_left)
+			calls_group_done(connection);
+	control_exited(agent);
+}
+
+void control_settled(struct warden *warden)
+{
+	struct connection *connection = warden->connections;
+	struct agent *agent;
+	int asked = 0;
+
+	for (; connection; connection = connection->next)
+		asked |= connection->settles;
+	if (!asked || slots_any(warden))
+		return;
+	AGENTS_EACH(warden, agent)
+		if (agent->state == AGENT_ENDED)
+			return;
+	for (connection = warden->connections; connection;
+	     connection = connection->next) {
+		if (!connection->settles)
+			continue;
+		connection->settles = 0;
+		control_reply(connection, NULL, 0);
 	}
 }
 

@@ -28,6 +28,7 @@ struct connection {
 	int waits;		/* 1: a Wait, the agent lives on without us */
 	json_t *group;		/* ids of the agents that a Kill or Retire ends */
 	unsigned group_left;	/* of them, those that have not ended */
+	int settles;		/* a Settle is outstanding */
 };
 
 int control_open(struct warden *warden, struct error *error);
@@ -45,8 +46,13 @@ void control_refuse(struct connection *connection, const char *text,
 /* The outcome of a launch whose connection waits. */
 void control_launched(struct agent *agent);
 void control_refused(struct agent *agent);
-/* The agent has ended: answers everyone who waits for it. */
+/* The agent's processes are gone and how they ended is known: answers who waits
+ * for that. */
+void control_exited(struct agent *agent);
+/* Nothing is left of the agent: answers everyone who still waits for it. */
 void control_ended(struct agent *agent);
+/* Answers Settle where nothing that has ended is left. */
+void control_settled(struct warden *warden);
 
 /* calls.c: runs one call.  Every call is answered, at once or later. */
 void calls_dispatch(struct connection *connection, json_t *message);

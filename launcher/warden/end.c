@@ -8,6 +8,7 @@
 #include "files.h"
 #include "records.h"
 #include "services.h"
+#include "slots.h"
 #include "sockets.h"
 #include "state.h"
 #include "timer.h"
@@ -174,22 +175,47 @@ static void withdraw_policy(struct agent *agent)
 		withdraw(warden, cgroup);
 }
 
-/* The cgroup with what hangs on it.  Returns -EAGAIN while processes are still
- * on their way out. */
+/* 1 while processes are still on their way out. */
+static int is_populated(const struct agent *agent)
+{
+	if (agent->cgroup < 0)
+		return 0;
+	cgroup_kill(agent->cgroup);
+	return cgroup_populated(agent->cgroup) > 0;
+}
+
+/* The cgroup with what hangs on it.  Returns -EAGAIN where the kernel still holds
+ * on to it. */
 static int remove_cgroup(struct agent *agent)
 {
 	struct warden *warden = agent->warden;
 
 	if (agent->cgroup < 0)
 		return 0;
-	cgroup_kill(agent->cgroup);
-	if (cgroup_populated(agent->cgroup) > 0)
-		return -EAGAIN;
 	withdraw_policy(agent);
 	if (cgroup_remove(&warden->cgroups, agent->id) == -EBUSY)
 		return -EAGAIN;
 	own_close(&agent->cgroup);
 	return 0;
+}
+
+/* The processes are gone, and the kernel's own count says that nothing was
+ * refused: all that the caller is told is known.  The rest is taken down behind
+ * the answer. */
+static void answer_early(struct agent *agent)
+{
+	struct ambit_tally tally;
+	struct error ignored = { 0 };
+
+	if (agent->failure.code || agent->state == AGENT_ENDED ||
+	    kernel_tally(agent->warden->kernel, agent->slot, &tally, &ignored) ||
+	    tally.attempts != tally.allowed)
+		return;
+	find_status(agent);
+	agent->allowed = tally.allowed;
+	agent->state = AGENT_ENDED;
+	agent->ended_ms = warden_now_ms();
+	control_exited(agent);
 }
 
 void end_agent(struct agent *agent)
@@ -203,14 +229,25 @@ void end_agent(struct agent *agent)
 	timer_forget(warden, agent);
 	loop_remove(&warden->loop, &agent->pidfd);
 	loop_remove(&warden->loop, &agent->gate);
-	if (remove_cgroup(agent) == -EAGAIN) {
+	int waits = is_populated(agent);
+	if (!waits && agent->state != AGENT_PREPARED)
+		answer_early(agent);
+	if (waits || remove_cgroup(agent) == -EAGAIN) {
 		timer_once(warden, RETRY_MS, again, agent);
 		return;
 	}
-	find_status(agent);
+	if (agent->state == AGENT_PREPARED) {
+		files_discard(agent);
+		slots_ended(agent);
+		agents_free(agent);
+		return;
+	}
+	if (agent->state != AGENT_ENDED) {
+		find_status(agent);
+		agent->state = AGENT_ENDED;
+		agent->ended_ms = warden_now_ms();
+	}
 	files_discard(agent);
-	agent->state = AGENT_ENDED;
-	agent->ended_ms = warden_now_ms();
 	agent->gone = agent->closing = 1;
 	services_send(warden, SERVICE_PORTER, AMBIT_MESSAGE_DISMISS, &dismiss,
 		      NULL);

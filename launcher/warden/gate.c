@@ -6,6 +6,7 @@
 #include "control.h"
 #include "end.h"
 #include "launch.h"
+#include "slots.h"
 #include "timer.h"
 
 #include <ambit/exit.h>
@@ -43,6 +44,7 @@ static void running(struct agent *agent)
 
 	timer_forget(warden, agent);
 	agent->state = AGENT_RUNNING;
+	slots_used(agent->compiled, warden);
 	uint64_t now = warden_now_ms();
 	if (agent->deadline_ms)
 		timer_once(warden, agent->deadline_ms > now ?
@@ -76,18 +78,23 @@ static void failed_step(struct agent *agent, const struct ambit_gate *gate)
 static void take_gate(struct agent *agent, const struct ambit_gate *gate, int fd)
 {
 	switch (gate->kind) {
+	case AMBIT_GATE_PREPARED:
+		agent->gate_prepared = 1;
+		hold_mounts(agent);
+		break;
 	case AMBIT_GATE_READY:
 		own_close(&agent->terminal);
 		agent->terminal = fd;
 		agent->gate_ready = 1;
-		hold_mounts(agent);
 		launch_advance(agent);
 		return;
 	case AMBIT_GATE_RUNNING:
 		running(agent);
 		break;
 	case AMBIT_GATE_FAILED:
-		failed_step(agent, gate);
+		/* The launch that needs it will meet the reason itself. */
+		if (agent->state != AGENT_PREPARED)
+			failed_step(agent, gate);
 		break;
 	case AMBIT_GATE_EXITED:
 		end_status(agent, gate->value);

@@ -13,7 +13,7 @@
 #include "profiles.h"
 #include "records.h"
 #include "services.h"
-#include "spawn.h"
+#include "slots.h"
 #include "state.h"
 #include "timer.h"
 
@@ -154,36 +154,6 @@ static int name_agent(struct agent *agent, const struct launch *launch)
 			      "spiffe://%s/agent/%s", agent->warden->trust_domain,
 			      profile);
 	return length < (int)sizeof(agent->spiffe_id) ? 0 : -ENAMETOOLONG;
-}
-
-static int bound(struct agent *agent, struct error *error)
-{
-	static struct ambit_policy policy;
-	const struct profile *profile = agent->compiled->profile;
-	struct warden *warden = agent->warden;
-	struct cgroup_limits limits = {
-		.memory = profile->limits.memory,
-		.processes = warden->cgroups.pids &&
-				     profile->limits.processes !=
-					     PROFILE_UNLIMITED ?
-				     profile->limits.processes + 1 : UINT64_MAX,
-		.cpu = profile->limits.cpu,
-	};
-
-	int failed = cgroup_make(&warden->cgroups, agent->id, 0, &agent->cgroup,
-				 &agent->cgroup_id, error);
-	if (!failed)
-		failed = cgroup_limit(&warden->cgroups, agent->cgroup, &limits,
-				      error);
-	if (failed)
-		return failed;
-	policy = agent->compiled->plan->policy;
-	policy.instance = agent->instance;
-	policy.slot = agent->slot;
-	policy.state = AMBIT_POLICY_OPEN;
-	policy.generation = 1;
-	return kernel_attach(warden->kernel, agent->cgroup, agent->cgroup_id,
-			     &policy, error);
 }
 
 /* ---- refusal ----------------------------------------------------------- */
@@ -373,50 +343,14 @@ void launch_advance(struct agent *agent)
 
 /* ---- the beginning ----------------------------------------------------- */
 
-static int start_process(struct agent *agent, const struct launch *launch,
-			 struct error *error)
-{
-	struct warden *warden = agent->warden;
-	int gate[2], end_file;
-	char name[] = "ambit-init";
-	char *arguments[] = { name, NULL };
-
-	int failed = state_end_file(agent, &end_file, error);
-	if (failed)
-		return failed;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, gate) < 0) {
-		close(end_file);
-		return error_errno(error, errno, "node");
-	}
-	agent->gate.fd = gate[0];
-	failed = packet_send(agent, &launch->packet, gate[0], end_file, error);
-	struct spawn what = {
-		.executable = warden->init_fd, .cgroup = agent->cgroup,
-		.mount_namespace = warden->empty_namespace,
-		.own_namespace = warden->own_namespace,
-		.namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
-			      CLONE_NEWUTS,
-		.fds = &gate[1], .fd_count = 1, .arguments = arguments,
-	};
-	pid_t pid = failed ? failed : spawn(&what, &agent->pidfd.fd);
-	close(gate[1]);
-	close(end_file);
-	if (failed)
-		return failed;
-	if (pid < 0)
-		return error_errno(error, -pid, "clone3");
-	agent->pid = pid;
-	failed = gate_watch(agent, error);
-	if (!failed)
-		launch_advance(agent);
-	return failed;
-}
-
+/* Everything about this one launch, in a place that is prepared or about to be. */
 static int begin(struct warden *warden, const struct launch *launch,
 		 struct agent *agent, struct error *error)
 {
 	const struct profile *profile = agent->compiled->profile;
 
+	agent->caller = launch->caller;
+	agent->detached = launch->detach;
 	int failed = copy_command(agent, launch, error);
 	if (!failed && name_agent(agent, launch) < 0)
 		failed = error_set(error, ENAMETOOLONG, "identity: too long");
@@ -426,15 +360,17 @@ static int begin(struct warden *warden, const struct launch *launch,
 	if (profile->run.lifetime != PROFILE_UNLIMITED)
 		agent->deadline_ms = agent->started_ms +
 				     profile->run.lifetime * 1000;
-	failed = files_make(agent, error);
+	if (!agent->pid)
+		failed = slots_prepare(agent, error);
 	if (!failed)
-		failed = bound(agent, error);
+		failed = packet_request(agent, &launch->packet, error);
 	if (failed)
 		return failed;
 	if (credentials_serve(agent) < 0 || records_open(warden, agent) < 0)
 		return error_set(error, EPIPE, "node: a service ended");
 	timer_once(warden, LAUNCH_MS, took_too_long, agent);
-	return start_process(agent, launch, error);
+	launch_advance(agent);
+	return 0;
 }
 
 /* What begin() made, taken down where no process was started. */
@@ -463,15 +399,12 @@ int launch_begin(struct warden *warden, const struct launch *launch,
 	if (!failed)
 		failed = profiles_root(warden, compiled, error);
 	if (!failed)
-		failed = agents_new(warden, &agent, error);
+		failed = slots_take(warden, compiled, &agent, error);
 	if (failed) {
 		launch_record_refusal(warden, launch, compiled, error);
 		profiles_release(warden, compiled);
 		return failed;
 	}
-	agent->compiled = compiled;
-	agent->caller = launch->caller;
-	agent->detached = launch->detach;
 	failed = begin(warden, launch, agent, error);
 	if (failed) {
 		launch_record_refusal(warden, launch, compiled, error);

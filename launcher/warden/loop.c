@@ -51,12 +51,16 @@ void loop_remove(struct loop *loop, struct source *source)
 
 int loop_run(struct loop *loop)
 {
+	int busy = 1;	/* there may be idle work */
+
 	while (!loop->stopped) {
-		round_count = epoll_wait(loop->epoll, round_events, ROUND, -1);
+		round_count = epoll_wait(loop->epoll, round_events, ROUND,
+					 busy && loop->idle ? 0 : -1);
 		if (round_count < 0 && errno == EINTR)
 			continue;
 		if (round_count < 0)
 			return -errno;
+		busy = round_count ? 1 : loop->idle && loop->idle(loop->owner);
 		for (int i = 0; i < round_count; i++) {
 			struct source *source = round_events[i].data.ptr;
 			if (source)

@@ -14,6 +14,10 @@ struct source {
 struct loop {
 	int epoll;
 	int stopped;
+	/* Work for when there is nothing else: called between rounds without an
+	 * event, until it returns 0.  NULL: none. */
+	int (*idle)(void *owner);
+	void *owner;
 };
 
 int loop_open(struct loop *loop);

@@ -19,6 +19,7 @@
 #include "proof.h"
 #include "records.h"
 #include "services.h"
+#include "slots.h"
 #include "spawn.h"
 #include "state.h"
 #include "timer.h"
@@ -56,10 +57,11 @@ static void shut_down(struct warden *warden)
 	snprintf(warden->stop_reason, sizeof(warden->stop_reason),
 		 "asked to end by a signal");
 	warden->stopping = 1;
+	slots_drain(warden);
 	AGENTS_EACH(warden, agent)
 		if (agent->state != AGENT_ENDED)
 			end_retire(agent, "node stopped");
-	if (!warden->agent_count)
+	if (!warden->agent_count && !slots_any(warden))
 		warden->loop.stopped = 1;
 }
 
@@ -184,6 +186,8 @@ static int start(struct warden *warden, struct error *error)
 	if (failed)
 		return failed;
 	warden->proven = 1;
+	warden->loop.idle = slots_refill;
+	warden->loop.owner = warden;
 	resume_agents(warden);
 	return control_open(warden, error);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The start packet: see packet.h and include/ambit/start.h. */
+/* The two packets for ambit-init: see packet.h and include/ambit/start.h. */
 #include "packet.h"
 
 #include "base/own.h"
@@ -7,6 +7,7 @@
 #include "root.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
@@ -14,12 +15,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #define PRIVATE_BYTES (512ULL << 20)
 #define SEARCH_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 struct packet {
 	_Alignas(8) char bytes[AMBIT_START_BYTES];
+	size_t header;		/* bytes before the blob */
 	size_t used;		/* of the blob */
 	int fds[AMBIT_START_FDS];
 	unsigned fd_count;
@@ -27,20 +30,33 @@ struct packet {
 	int full;		/* something did not fit */
 };
 
-static struct packet packet;	/* one launch is built at a time */
+static struct packet packet;	/* one is built at a time */
 
 static struct ambit_start *start(void)
 {
 	return (struct ambit_start *)packet.bytes;
 }
 
+static struct ambit_request *request(void)
+{
+	return (struct ambit_request *)packet.bytes;
+}
+
+static void begin(size_t header)
+{
+	memset(packet.bytes, 0, header);
+	packet.header = header;
+	packet.used = packet.fd_count = packet.own_from = 0;
+	packet.full = 0;
+}
+
 /* Appends to the blob, 8-byte aligned if `align`.  Returns the offset. */
 static uint32_t put(const void *bytes, size_t length, int align)
 {
 	size_t at = align ? (packet.used + 7) & ~(size_t)7 : packet.used;
-	char *blob = packet.bytes + sizeof(struct ambit_start);
+	char *blob = packet.bytes + packet.header;
 
-	if (at + length > sizeof(packet.bytes) - sizeof(struct ambit_start) - 1) {
+	if (at + length > sizeof(packet.bytes) - packet.header - 1) {
 		packet.full = 1;
 		return 0;
 	}
@@ -116,17 +132,45 @@ static int contains(char *const *list, unsigned count, const char *path)
 
 /* A listed path is resolved once, without following any link: the agent may have
  * written one of its parts in an earlier life. */
-static int put_listed(const struct agent *agent, const char *path, int writable,
-		      int executable, struct error *error)
+static int open_listed(const char *path)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+static struct listed listed_of(const char *path, const struct stat *status)
+{
+	return (struct listed){ path, status->st_dev, status->st_ino,
+				status->st_uid, status->st_gid };
+}
+
+int packet_is_current(const struct agent *agent)
+{
+	for (unsigned i = 0; i < agent->listed_count; i++) {
+		const struct listed *was = &agent->listed[i];
+		struct stat status;
+		OWN_FD fd = open_listed(was->path);
+		if (fd < 0 || fstat(fd, &status) < 0)
+			return 0;
+		struct listed is = listed_of(was->path, &status);
+		if (is.device != was->device || is.inode != was->inode ||
+		    is.uid != was->uid || is.gid != was->gid)
+			return 0;
+	}
+	return 1;
+}
+
+static int put_listed(struct agent *agent, const char *path, int writable,
+		      int executable, struct error *error)
+{
 	struct stat status;
 	int namespace, mount;
 
-	OWN_FD fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	OWN_FD fd = open_listed(path);
 	if (fd < 0 && errno == ELOOP)
 		return error_set(error, ELOOP, "files: %s: symbolic links are "
 				 "not followed; list the real path", path);
@@ -137,10 +181,12 @@ static int put_listed(const struct agent *agent, const char *path, int writable,
 	    root_listed(fd, namespace, writable, executable, &mount, error) < 0)
 		return error_context(error, "files: %s", path);
 	put_mount(mount, path);
+	if (agent->listed_count < AMBIT_START_MOUNTS)
+		agent->listed[agent->listed_count++] = listed_of(path, &status);
 	return 0;
 }
 
-static int put_files(const struct agent *agent, struct error *error)
+static int put_files(struct agent *agent, struct error *error)
 {
 	const struct profile *profile = agent->compiled->profile;
 	char **execute = profile->files.execute;
@@ -259,8 +305,8 @@ static void put_environment(const struct agent *agent,
 		put_format("AMBIT_TASK=%s", agent->task);
 		count++;
 	}
-	start()->environment = first;
-	start()->environment_count = count;
+	request()->environment = first;
+	request()->environment_count = count;
 }
 
 static uint32_t put_filter(const struct filter_program *program,
@@ -294,57 +340,103 @@ static void put_numbers(const struct agent *agent)
 					   &start()->allow_filter_length);
 }
 
-static void put_texts(const struct agent *agent)
+static void put_command(const struct agent *agent)
 {
 	const struct profile *profile = agent->compiled->profile;
 
-	start()->hostname = put_text(profile->name);
-	start()->directory = put_text(profile->run.directory[0] ?
-					      profile->run.directory :
-					      "/home/agent");
-	start()->search_path = put_text(SEARCH_PATH);
-	start()->arguments = (uint32_t)packet.used;
-	start()->argument_count = agent->argument_count;
+	request()->directory = put_text(profile->run.directory[0] ?
+						profile->run.directory :
+						"/home/agent");
+	request()->search_path = put_text(SEARCH_PATH);
+	request()->arguments = (uint32_t)packet.used;
+	request()->argument_count = agent->argument_count;
 	for (unsigned i = 0; i < agent->argument_count; i++)
 		put_text(agent->command[i]);
 }
 
-static int send_packet(int gate)
+/* Without this, opening /dev/stderr would fail where stderr is a pipe of root.
+ * Only pipes without a name change their owner. */
+static int own_pipe(int fd, uid_t uid)
+{
+	struct statfs system;
+
+	if (fstatfs(fd, &system) < 0)
+		return -errno;
+	if (system.f_type != PIPEFS_MAGIC)
+		return 0;
+	return fchown(fd, uid, (gid_t)-1) < 0 ? -errno : 0;
+}
+
+static int put_stdio(const struct agent *agent,
+		     const struct packet_caller *caller, struct error *error)
+{
+	for (int i = 0; i < 3; i++) {
+		request()->terminal |= (uint32_t)caller->is_terminal[i];
+		request()->stdio[i] = AMBIT_NO_FD;
+		if (caller->is_terminal[i])
+			continue;
+		int failed = own_pipe(caller->stdio[i], agent->uid);
+		if (failed)
+			return error_errno(error, -failed, "stdio");
+		request()->stdio[i] = put_fd(caller->stdio[i]);
+	}
+	request()->rows = caller->rows;
+	request()->columns = caller->columns;
+	packet.own_from = packet.fd_count;
+	return 0;
+}
+
+static int send_bytes(int gate)
 {
 	union {
 		char bytes[CMSG_SPACE(AMBIT_START_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	size_t fds = packet.fd_count * sizeof(int);
-	struct iovec part = { packet.bytes,
-			      sizeof(struct ambit_start) + packet.used };
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = CMSG_SPACE(fds),
-	};
+	struct iovec part = { packet.bytes, packet.header + packet.used };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	memset(control.bytes, 0, CMSG_SPACE(fds));
-	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-	rights->cmsg_level = SOL_SOCKET;
-	rights->cmsg_type = SCM_RIGHTS;
-	rights->cmsg_len = CMSG_LEN(fds);
-	memcpy(CMSG_DATA(rights), packet.fds, fds);
+	if (fds) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = CMSG_SPACE(fds);
+		memset(control.bytes, 0, CMSG_SPACE(fds));
+		struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(fds);
+		memcpy(CMSG_DATA(rights), packet.fds, fds);
+	}
 	return sendmsg(gate, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int build(struct agent *agent, const struct packet_caller *caller,
-		 struct error *error)
+/* Closes the blob, sends, and lets go of the packet's own descriptors. */
+static int send_packet(int gate, uint32_t *blob_length, int failed,
+		       struct error *error)
+{
+	put("", 1, 0);
+	*blob_length = (uint32_t)packet.used;
+	if (!failed && packet.full)
+		failed = error_set(error, E2BIG, "command: arguments and "
+				   "environment are larger than %u KiB",
+				   AMBIT_START_BYTES >> 10);
+	if (!failed) {
+		int sent = send_bytes(gate);
+		if (sent)
+			failed = error_errno(error, -sent, "start packet");
+	}
+	for (unsigned i = packet.own_from; i < packet.fd_count; i++)
+		close(packet.fds[i]);
+	return failed;
+}
+
+static int build(struct agent *agent, struct error *error)
 {
 	int root;
 
+	agent->listed_count = 0;
 	put_numbers(agent);
-	put_texts(agent);
-	put_environment(agent, caller);
+	start()->hostname = put_text(agent->compiled->profile->name);
 	put_standard_places(agent->compiled->profile);
-	start()->rows = caller->rows;
-	start()->columns = caller->columns;
-	packet.own_from = packet.fd_count;
 	int failed = root_clone(agent->compiled->root, &root, error);
 	if (failed)
 		return failed;
@@ -353,33 +445,25 @@ static int build(struct agent *agent, const struct packet_caller *caller,
 	return failed ? failed : put_files(agent, error);
 }
 
-int packet_send(struct agent *agent, const struct packet_caller *caller,
-		int gate, int end_file, struct error *error)
+int packet_prepare(struct agent *agent, int gate, int end_file,
+		   struct error *error)
 {
-	memset(packet.bytes, 0, sizeof(struct ambit_start));
-	packet.used = packet.fd_count = packet.own_from = 0;
-	packet.full = 0;
-	for (int i = 0; i < 3; i++) {
-		start()->stdio[i] = caller->is_terminal[i] ?
-					    AMBIT_NO_FD :
-					    put_fd(caller->stdio[i]);
-		start()->terminal |= (uint32_t)caller->is_terminal[i];
-	}
+	begin(sizeof(struct ambit_start));
 	start()->end_file = put_fd(end_file);
 	packet.own_from = packet.fd_count;
-	int failed = build(agent, caller, error);
-	put("", 1, 0);
-	start()->blob_length = (uint32_t)packet.used;
-	if (!failed && packet.full)
-		failed = error_set(error, E2BIG, "command: arguments and "
-				   "environment are larger than %u KiB",
-				   AMBIT_START_BYTES >> 10);
+	int failed = build(agent, error);
+	return send_packet(gate, &start()->blob_length, failed, error);
+}
+
+int packet_request(const struct agent *agent,
+		   const struct packet_caller *caller, struct error *error)
+{
+	begin(sizeof(struct ambit_request));
+	int failed = put_stdio(agent, caller, error);
 	if (!failed) {
-		int sent = send_packet(gate);
-		if (sent)
-			failed = error_errno(error, -sent, "start packet");
+		put_command(agent);
+		put_environment(agent, caller);
 	}
-	for (unsigned i = packet.own_from; i < packet.fd_count; i++)
-		close(packet.fds[i]);
-	return failed;
+	return send_packet(agent->gate.fd, &request()->blob_length, failed,
+			   error);
 }

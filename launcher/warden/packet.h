@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The start packet: everything that ambit-init is told about one agent. */
+/* The two packets for ambit-init: everything it is told about one agent. */
 #ifndef WARDEN_PACKET_H
 #define WARDEN_PACKET_H
 
@@ -16,10 +16,16 @@ struct packet_caller {
 	uint16_t rows, columns;
 };
 
-/* Builds the packet of `agent` and sends it into `gate`.  The descriptors of the
- * mounts live until the packet has been sent.  Fails with the clause that can't
- * be met. */
-int packet_send(struct agent *agent, const struct packet_caller *caller,
-		int gate, int end_file, struct error *error);
+/* Builds the first packet of `agent`, what its profile says, and sends it into
+ * `gate`.  Fails with the clause that can't be met. */
+int packet_prepare(struct agent *agent, int gate, int end_file,
+		   struct error *error);
+
+/* 1 if every listed path still leads to what packet_prepare mounted. */
+int packet_is_current(const struct agent *agent);
+
+/* The second packet: what this caller wants to run in there. */
+int packet_request(const struct agent *agent,
+		   const struct packet_caller *caller, struct error *error);
 
 #endif

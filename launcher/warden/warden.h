@@ -15,6 +15,7 @@
 #include "profile/plan.h"
 #include "profile/profile.h"
 
+#include <ambit/start.h>
 #include <limits.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -51,9 +52,25 @@ struct compiled {
 	char filter_sha256[AMBIT_HASH_SIZE];
 	char root[PATH_MAX];	/* the prepared root; "" until the first launch */
 	unsigned references;
+	uint64_t used_ms;	/* of the last launch, monotonic */
+	unsigned prepared;	/* places that wait for a launch */
+	int prepare_failed;	/* no more are made until the next launch */
 };
 
-enum agent_state { AGENT_STARTING, AGENT_RUNNING, AGENT_RETIRING, AGENT_ENDED };
+/* PREPARED: a place for a launch to come (slots.h); nobody's agent yet. */
+enum agent_state {
+	AGENT_STARTING, AGENT_RUNNING, AGENT_RETIRING, AGENT_ENDED,
+	AGENT_PREPARED
+};
+
+/* A listed path, as it was mounted. */
+struct listed {
+	const char *path;	/* the profile's */
+	dev_t device;
+	ino_t inode;
+	uid_t uid;		/* whom the mount maps to the agent */
+	gid_t gid;
+};
 
 struct agent_credential {
 	char id[96];
@@ -90,6 +107,10 @@ struct agent {
 	struct source pidfd;
 	pid_t pid;		/* of ambit-init, host's namespace */
 	int terminal;		/* master on its way to the caller, or -1 */
+
+	struct listed listed[AMBIT_START_MOUNTS];
+	unsigned listed_count;
+	int gate_prepared;	/* PREPARED arrived */
 
 	/* The launch: what is still outstanding. */
 	int gate_ready, recorded, looked, durable, went;
@@ -134,6 +155,7 @@ struct warden {
 		struct ambit_closed closed;
 	} proof;
 	int log_error;		/* errno while records can't be written */
+	int quiet;		/* no launch or end is near: slots.h */
 	int proven;		/* launches are taken */
 	int stopping;
 	char stop_reason[AMBIT_TEXT_SIZE];

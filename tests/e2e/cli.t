@@ -66,9 +66,9 @@ refused 2 "ambit: kill: only one of them at a time ($kill)" kill a --all --reaso
 refused 2 "ambit: kill: only one of them at a time ($kill)" kill --profile p --all --reason why
 refused 2 "ambit: retire: --all: no such option ($retire)" retire --all --reason why
 refused 2 "ambit: reinstate: --profile is missing (usage: ambit reinstate --profile P --reason TEXT [--json])" reinstate --reason why
-refused 2 "ambit: node: start or stop? (usage: ambit node start | stop [--reason TEXT])" node
-refused 2 "ambit: node: restart: start or stop? (usage: ambit node start | stop [--reason TEXT])" node restart
-refused 2 "ambit: node: --reason is for stop (usage: ambit node start | stop [--reason TEXT])" node start --reason x
+refused 2 "ambit: node: start, settle or stop? (usage: ambit node start | settle | stop [--reason TEXT])" node
+refused 2 "ambit: node: restart: start, settle or stop? (usage: ambit node start | settle | stop [--reason TEXT])" node restart
+refused 2 "ambit: node: --reason is for stop (usage: ambit node start | settle | stop [--reason TEXT])" node start --reason x
 refused 2 "ambit: node: supervise: is for ambit node start only" node supervise
 refused 2 'ambit: run: --a\x1b[31m: no such option ('"$run)" run $'--a\e[31m'
 refused 2 'ambit: run: --\xff\u{202e}: no such option ('"$run)" run $'--\xff\u202e'

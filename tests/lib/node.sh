@@ -165,7 +165,10 @@ audit_wait() {
 # snapshot FILE: everything of this node that an agent may leave behind, sorted.
 # Profiles' prepared roots and slots' user namespaces are kept between agents, so
 # the first picture is taken after each profile ran once.
+# First what the node keeps ready for launches to come is given up, and what ended
+# agents leave is taken down.
 snapshot() {
+	ambit node settle || return 1
 	snapshot_warden=$(node_pid ambitd)
 	{
 		snapshot_processes

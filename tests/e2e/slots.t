@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Places that are made ahead of launches: they are used, each once, by the launch
+# and nobody else; what changed meanwhile is not overlooked; nothing is left.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/node.sh
+node_begin
+WORK=$(mktemp -d /srv/ambit-slots.XXXXXX) || bail_out "no directory"
+at_exit 'rm -rf "$WORK"'
+chmod 755 "$WORK"
+mkdir "$WORK/data"
+echo first >"$WORK/data/file"
+profile plain
+profile listed "files: {read: [$WORK/data]}"
+
+# prepared: pids of the processes that wait for a launch.
+cat >"$TAP_DIRECTORY/prepared.py" <<'PYTHON'
+import json, os, subprocess, sys
+def prepared():
+    listed = subprocess.run(["ambit", "ps", "--json"], capture_output=True, text=True).stdout
+    agents = {json.loads(line)["pid"] for line in listed.splitlines()}
+    mine = ("AMBIT_ROOT=" + os.environ["AMBIT_ROOT"]).encode()
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            name = open(f"/proc/{pid}/comm").read().strip()
+            environment = open(f"/proc/{pid}/environ", "rb").read().split(b"\0")
+        except OSError:
+            continue
+        if name == "ambit-init" and mine in environment and int(pid) not in agents:
+            found.append(pid)
+    return found
+# Each question gives the node an idle moment.
+wanted = int(sys.argv[1]) if len(sys.argv) > 1 else None
+for question in range(300):
+    found = prepared()
+    if wanted is None or len(found) == wanted:
+        break
+print("\n".join(found))
+sys.exit(wanted is not None and len(found) != wanted)
+PYTHON
+prepared() {
+	python3 "$TAP_DIRECTORY/prepared.py"
+}
+until_prepared() {
+	python3 "$TAP_DIRECTORY/prepared.py" "$1"
+}
+
+is "a node that launched nothing has none" "$(prepared)" ""
+runs "a launch" 0 ambit_run plain true
+ok "places are kept for the profile" until_prepared 4
+WAITING=" $(prepared | tr '\n' ' ')"
+is "they are no agents" "$(ambit ps --json)" ""
+is "nothing is recorded of them" "$(ambit audit show --json | grep -c '"type_uid":100701')" 1
+id=$(ambit run --profile plain --detach -- sleep 1000)
+like "the next launch takes one" "$WAITING" " $(field "$id" pid) "
+ok "kill" ambit kill "$id" --reason test
+
+# ---- each request reaches its own place ------------------------------------------
+for number in $(seq 16); do
+	ambit run --profile plain --task "T$number" --name "n$number" -- sh -c \
+		'echo "$1 $AMBIT_TASK $AMBIT_AGENT_ID $(id -u)"; cat; touch /tmp/mine; ls /tmp' \
+		sh "$number" <"$WORK/data/file" >"$TAP_DIRECTORY/each.$number" &
+	EACH="${EACH:-} $!"
+done
+for job in $EACH; do wait "$job"; done
+for number in $(seq 16); do
+	is "launch $number: its argument, task, input and directory" \
+		"$(sed 's/ [^ ]*-[^ ]* [0-9]*$//' "$TAP_DIRECTORY/each.$number" | tr '\n' ' ')" \
+		"$number T$number first mine "
+done
+is "no two shared an id" "$(head -qn 1 "$TAP_DIRECTORY"/each.* | cut -d' ' -f3 | sort -u | wc -l)" 16
+
+# ---- what changed meanwhile ---------------------------------------------------------
+runs "a listed directory" 0 ambit_run listed cat "$WORK/data/file"
+is "is seen" "$OUT" first
+ok "places for it" until_prepared 8
+mv "$WORK/data" "$WORK/old"
+mkdir "$WORK/data"
+echo second >"$WORK/data/file"
+runs "another directory in its place" 0 ambit_run listed cat "$WORK/data/file"
+is "is what the agent sees" "$OUT" second
+chown 1234 "$WORK/data"
+runs "another owner" 0 ambit_run listed stat -c %U "$WORK/data"
+is "is the agent itself" "$OUT" agent
+rm -r "$WORK/data"
+refused "a directory that is gone" 125 "$WORK/data" ambit_run listed true
+profile plain "run: {environment: {WORD: changed}}"
+runs "a changed profile" 0 ambit_run plain sh -c 'echo $WORD'
+is "is in force" "$OUT" changed
+
+# ---- a place whose process was killed ------------------------------------------------
+ok "places of both profiles" until_prepared 8
+for pid in $(prepared); do kill -9 "$pid"; done
+runs "a launch beside dead places" 0 ambit_run plain true
+ok "retire" ambit retire --profile plain --reason test
+refused "a retired profile" 125 "retired" ambit_run plain true
+ok "reinstate" ambit reinstate --profile plain --reason test
+
+# ---- the end -------------------------------------------------------------------------
+ok "settle" ambit node settle
+is "none is left" "$(prepared)" ""
+ok "nothing else is either" [ -z "$(find "$NODE_CGROUP" -mindepth 1 -type d ! -name recorder \
+	! -name issuer ! -name porter)" ]
+runs "and a launch works" 0 ambit_run plain true
+ok "places again" until_prepared 4
+old=$(prepared)
+warden=$(node_pid ambitd)
+kill -9 "$warden"
+ok "the warden is killed" gone "$warden"
+runs "a warden that was killed is back" 0 ambit_run plain true
+# shellcheck disable=SC2086
+ok "the places of its predecessor are gone" gone $old
+ok "places again, for the node to stop with" until_prepared 4
+finish
