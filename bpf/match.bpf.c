@@ -98,11 +98,13 @@ static long match_rule(__u32 index, struct search *search)
 	if (index >= AMBIT_RULES)
 		return 1;
 	const struct ambit_rule *rule = &search->policy->rules[index];
+	if (rule->flags & AMBIT_RULE_NAME)
+		return 0;
 	if (rule->protocol != search->protocol ||
 	    rule->prefix < search->shortest ||
 	    search->port < rule->port_low || search->port > rule->port_high)
 		return 0;
-	/* Rules lie at multiples of 24 behind 32 bytes: aligned. */
+	/* Rules lie at multiples of 32 behind 32 bytes: aligned. */
 	const __u64 *words = (const __u64 *)(const void *)rule->address;
 	struct block block = { bpf_be64_to_cpu(words[0]),
 			       bpf_be64_to_cpu(words[1]), rule->prefix };

@@ -17,7 +17,7 @@
 
 /* Grows with each change of what this file says: a warden takes over only the
  * pinned programs and maps that say the same. */
-#define AMBIT_KERNEL_VERSION 1
+#define AMBIT_KERNEL_VERSION 2
 
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
 #define AMBIT_RULES 256		/* egress rules of one agent */
@@ -31,6 +31,13 @@
 /* Rule ids index the profile's egress list; these two are not in any list. */
 #define AMBIT_NO_RULE 0xffffU
 
+enum ambit_rule_flags {
+	AMBIT_RULE_NAME = 1,	/* its addresses are those admitted for `id`; its
+				 * own address is zero and matches nothing */
+	AMBIT_RULE_TLS = 2,	/* the flow must begin with a TLS hello that names
+				 * the entry */
+};
+
 /* One way out: protocol, address block, port range. */
 struct ambit_rule {
 	__u8 address[16];
@@ -40,6 +47,8 @@ struct ambit_rule {
 	__u16 id;		/* index of the profile's egress entry */
 	__u16 port_low;
 	__u16 port_high;	/* inclusive */
+	__u16 flags;		/* enum ambit_rule_flags */
+	__u16 pad[3];
 };
 
 /* One port range that may be bound and accepted on. */
@@ -192,11 +201,11 @@ struct ambit_record {
 	__u32 pad2;
 };
 
-_Static_assert(sizeof(struct ambit_rule) == 24, "rule layout");
+_Static_assert(sizeof(struct ambit_rule) == 32, "rule layout");
 _Static_assert(sizeof(struct ambit_listen) == 8, "listen layout");
 _Static_assert(sizeof(struct ambit_unix) == 112, "unix layout");
 _Static_assert(sizeof(struct ambit_policy) ==
-		       32 + 24 * AMBIT_RULES + 8 * AMBIT_LISTENS +
+		       32 + 32 * AMBIT_RULES + 8 * AMBIT_LISTENS +
 			       112 * AMBIT_UNIX_PATHS,
 	       "policy layout");
 _Static_assert(sizeof(struct ambit_tally) == 64, "one tally, one cache line");

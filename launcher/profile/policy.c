@@ -11,7 +11,16 @@ static uint8_t protocol_of(enum profile_protocol protocol)
 	return protocol == PROFILE_UDP ? IPPROTO_UDP : IPPROTO_TCP;
 }
 
-/* An address entry: one rule per port range. */
+static uint16_t flags_of(const struct profile_endpoint *endpoint)
+{
+	return (uint16_t)((endpoint->kind == PROFILE_ENDPOINT_NAME ?
+				   AMBIT_RULE_NAME : 0) |
+			  (endpoint->tls == PROFILE_TLS_REQUIRED ?
+				   AMBIT_RULE_TLS : 0));
+}
+
+/* An address or a name: one rule per port range.  The address of a name is zero;
+ * which ones it leads to is told to the kernel when it is looked up. */
 static int add_rules(const struct profile_endpoint *endpoint, unsigned index,
 		     struct ambit_policy *policy, struct error *error)
 {
@@ -28,6 +37,7 @@ static int add_rules(const struct profile_endpoint *endpoint, unsigned index,
 		rule->id = (uint16_t)index;
 		rule->port_low = endpoint->ports[i].low;
 		rule->port_high = endpoint->ports[i].high;
+		rule->flags = flags_of(endpoint);
 	}
 	return 0;
 }
@@ -68,13 +78,12 @@ int policy_fill(const struct profile *profile,
 		switch (endpoint->kind) {
 		case PROFILE_ENDPOINT_ADDRESS:
 		case PROFILE_ENDPOINT_BLOCK:
+		case PROFILE_ENDPOINT_NAME:
 			result = add_rules(endpoint, i, policy, error);
 			break;
 		case PROFILE_ENDPOINT_UNIX:
 			result = add_unix(endpoint, i, policy, error);
 			break;
-		case PROFILE_ENDPOINT_NAME:
-			break;	/* addresses come when they are resolved */
 		}
 	}
 	if (result < 0)

@@ -61,7 +61,7 @@ static void test_refusals(void)
 
 	is_int((long long)plan->refused, 0, "with every layer nothing is refused");
 	ok(!plan_refusal(plan), "… and there is no first refusal");
-	has_string(plan->summary, "egress: 4 entries, 3 rules", "… and a summary");
+	has_string(plan->summary, "egress: 4 entries, 4 rules", "… and a summary");
 	for (size_t i = 0; i < plan->row_count; i++)
 		if (!plan->rows[i].mechanism[0])
 			ok(0, "a row without mechanism: %s", plan->rows[i].clause);
@@ -109,16 +109,19 @@ static void test_policy(void)
 	static const uint8_t v4[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255,
 					192, 0, 2, 0 };
 
-	is_int(policy->rule_count, 3, "one rule per address and port range");
-	ok(!memcmp(policy->rules[0].address, v4, 16) &&
-	   policy->rules[0].prefix == 120 && policy->rules[0].id == 1 &&
-	   policy->rules[0].protocol == IPPROTO_TCP &&
-	   policy->rules[0].port_low == 5432 && policy->rules[0].port_high == 5432,
-	   "the first");
-	ok(policy->rules[1].id == 1 && policy->rules[1].port_low == 8000 &&
-	   policy->rules[1].port_high == 8100, "its second range");
-	ok(policy->rules[2].id == 2 && policy->rules[2].prefix == 128 &&
-	   policy->rules[2].protocol == IPPROTO_UDP, "the UDP one");
+	is_int(policy->rule_count, 4, "one rule per entry and port range");
+	ok(policy->rules[0].flags == (AMBIT_RULE_NAME | AMBIT_RULE_TLS) &&
+	   policy->rules[0].id == 0 && policy->rules[0].port_low == 443 &&
+	   policy->rules[0].port_high == 443, "the name, with its TLS");
+	ok(!memcmp(policy->rules[1].address, v4, 16) &&
+	   policy->rules[1].prefix == 120 && policy->rules[1].id == 1 &&
+	   policy->rules[1].protocol == IPPROTO_TCP && !policy->rules[1].flags &&
+	   policy->rules[1].port_low == 5432 && policy->rules[1].port_high == 5432,
+	   "the first address");
+	ok(policy->rules[2].id == 1 && policy->rules[2].port_low == 8000 &&
+	   policy->rules[2].port_high == 8100, "its second range");
+	ok(policy->rules[3].id == 2 && policy->rules[3].prefix == 128 &&
+	   policy->rules[3].protocol == IPPROTO_UDP, "the UDP one");
 	ok(policy->unix_count == 1 && policy->unix_paths[0].id == 3 &&
 	   policy->unix_paths[0].length == 11 &&
 	   !memcmp(policy->unix_paths[0].path, "/run/x.sock", 12), "the socket");
