@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /*
  * unix connect, unix sendmsg (6.7): a listed path, exactly as listed, passes.
- * Where no host directory is in the agent's view, any path leads to itself and
+ * Where nothing of the host is in the agent's view, any path leads to itself and
  * passes too; abstract names pass only where Landlock keeps them inside.
  *
  * libbpf of Debian 12 does not know these hooks: the loader sets type and attach
@@ -12,6 +12,8 @@
 
 #define PATH_OFFSET 2		/* of sun_path in struct sockaddr_un */
 #define PATH_WORDS (AMBIT_UNIX_PATH / 4)
+#define TEXT(a, b, c, d)                                              \
+	((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
 
 /* Zero behind its end, so that whole paths can be compared word by word. */
 struct name {
@@ -115,6 +117,25 @@ static int decide_name(const struct ambit_policy *policy,
 	return denied(attempt, AMBIT_REASON_NO_RULE);
 }
 
+/*
+ * The C library asks the name service cache for each user and each host name, and
+ * does without where there is none: its socket is in no agent's view.  Refused as
+ * what is not listed, but not recorded, or the log would hold little else.
+ */
+static __always_inline int is_name_cache(const struct name *name)
+{
+	static const __u32 path[] = {	/* "/var/run/nscd/socket" */
+		TEXT('/', 'v', 'a', 'r'), TEXT('/', 'r', 'u', 'n'),
+		TEXT('/', 'n', 's', 'c'), TEXT('d', '/', 's', 'o'),
+		TEXT('c', 'k', 'e', 't'),
+	};
+	__u32 differs = name->length ^ sizeof(path);
+
+	for (unsigned i = 0; i < sizeof(path) / sizeof(*path); i++)
+		differs |= name->words[i] ^ path[i];
+	return !differs;
+}
+
 static int record_name(const struct ambit_policy *policy,
 				  const struct name *name,
 				  const struct attempt *attempt)
@@ -180,6 +201,9 @@ static __always_inline int names(struct bpf_sock_addr *ctx,
 	if (!sk || !flow_enter(sk, hook) || !read_name(ctx, &name))
 		return REFUSE;
 	int allowed = decide_name(policy, &name, &attempt);
+	if (!allowed && attempt.reason == AMBIT_REASON_NO_RULE &&
+	    is_name_cache(&name))
+		return REFUSE;
 	struct unix_flow *flow = NULL;
 	if (allowed && kind == AMBIT_ATTEMPT_UNIX_SEND) {
 		flow = bpf_sk_storage_get(&unix_flows, sk, 0,

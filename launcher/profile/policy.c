@@ -59,12 +59,15 @@ static int add_unix(const struct profile_endpoint *endpoint, unsigned index,
 }
 
 /* Whether a path that is not listed can only lead to the agent's own sockets.
- * A listed directory of the host may hold anybody's; and beside a listed socket
- * another spelling of its path would be recorded as the agent's own. */
+ * Any directory of the host may hold somebody's, /usr included (a read-only mount
+ * keeps nobody from connecting), and the hook sees a name, which a link of the
+ * agent's can lead there; beside a listed socket, another spelling of its path
+ * would be recorded as the agent's own. */
 static int only_private(const struct ambit_policy *policy,
 			const struct profile *profile)
 {
-	return !profile->files.read_count && !profile->files.write_count &&
+	return profile->files.system == PROFILE_SYSTEM_NONE &&
+	       !profile->files.read_count && !profile->files.write_count &&
 	       !policy->unix_count;
 }
 

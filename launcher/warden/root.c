@@ -251,6 +251,9 @@ static int make_place(int root, const struct root_place *place)
 	if (place->directory)
 		return mkdirat(root, path + 1, 0755) < 0 && errno != EEXIST ?
 			       -errno : 0;
+	/* Below a bound directory of the host it may be there, as what it is. */
+	if (faccessat(root, path + 1, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
 	OWN_FD fd = openat(root, path + 1, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	return fd < 0 ? -errno : 0;
 }

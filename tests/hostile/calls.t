@@ -144,15 +144,38 @@ int80|159|0
 socketcall32|159|0
 TABLE
 
-# Without a host directory in view, a path can only lead to the agent itself;
-# listening needs an entry, whatever the family.
-profile alone 'listen: [7009]'
-run ambit_run alone python3 -c '
-import os, socket
-server, client = (socket.socket(socket.AF_UNIX) for _ in range(2))
-server.bind(os.path.expanduser("~/own")); server.listen()
-client.connect(os.path.expanduser("~/own")); print("done")'
-is "unix-own, no host directory listed" "$OUT$ERR" "done"
+# A socket of the host below a directory that every agent sees: by its name, by a
+# relative one, and behind a link of the agent's own.  With no entry it is refused
+# and recorded; with one it is reached.
+mkdir /usr/local/share/ambit-test.$$ || bail_out "no directory below /usr"
+at_exit 'rm -r /usr/local/share/ambit-test.$$'
+HOSTS=/usr/local/share/ambit-test.$$/socket
+serve python3 tests/lib/echo.py "unix:$HOSTS"
+profile alone
+profile entitled "egress: [{to: \"unix:$HOSTS\"}]"
+for way in "$HOSTS" "socket:/usr/local/share/ambit-test.$$" "/tmp/link"; do
+	run ambit run --quiet --profile alone --name "host-${way##*/}" -- python3 -c '
+import os, socket, sys
+path, _, directory = sys.argv[1].partition(":")
+os.symlink(sys.argv[2], "/tmp/link")
+if directory: os.chdir(directory)
+try:
+    socket.socket(socket.AF_UNIX).connect(path); print("reached")
+except OSError as error:
+    print(error.strerror)' "$way" "$HOSTS"
+	is "a host socket below /usr, as $way" "$OUT$ERR" "Operation not permitted"
+	is "its record" "$(ambit audit show --json --agent "host-${way##*/}" |
+		grep -c '"type_uid":400105')" 1
+done
+run ambit_run entitled python3 -c '
+import socket, sys
+socket.socket(socket.AF_UNIX).connect(sys.argv[1]); print("reached")' "$HOSTS"
+is "the same, listed" "$OUT$ERR" reached
+
+# What every C library asks at each name is refused without a line each.
+run ambit run --quiet --profile alone --name quiet -- sh -c 'id -un; getent passwd nobody; id nobody'
+is "names are read from the agent's own files" "$(printf %s "$OUT" | head -n 1)" agent
+is "and leave no record" "$(ambit audit show --json --agent quiet | grep -c '"type_uid":4001')" 0
 
 # A descriptor of the caller's never arrives, whatever it is.
 python3 - >"$TAP_DIRECTORY/inherited" 2>&1 <<'PYTHON'

@@ -140,7 +140,9 @@ static void test_policy(void)
 		const char *text;
 		int mode;
 	} modes[] = {
-		{ "", AMBIT_UNIX_PRIVATE },
+		{ "", AMBIT_UNIX_LISTED },
+		{ "files: {system: none}\n", AMBIT_UNIX_PRIVATE },
+		{ "files: {system: none, read: [/opt/a]}\n", AMBIT_UNIX_LISTED },
 		{ "files: {read: [/opt/a]}\n", AMBIT_UNIX_LISTED },
 		{ "files: {write: [/opt/a]}\n", AMBIT_UNIX_LISTED },
 		{ "egress: [{to: 'unix:/run/x'}]\n", AMBIT_UNIX_LISTED },
