@@ -111,15 +111,16 @@ static int context_rule(struct context *context, uint32_t action,
 		return 0;
 	for (; count < FILTER_CONDITIONS && rule->conditions[count].used; count++) {
 		const struct filter_condition *from = &rule->conditions[count];
-		if (from->argument > 5 || from->value & ~from->mask)
+		int equal = from->used == FILTER_EQUAL;
+		if (from->argument > 5 || (equal && from->value & ~from->mask))
 			return error_set(error, EINVAL,
 					 "filter: %s: condition %u can't hold",
 					 rule->call, count);
 		compares[count] = (struct scmp_arg_cmp){
 			.arg = from->argument,
-			.op = SCMP_CMP_MASKED_EQ,
-			.datum_a = from->mask,
-			.datum_b = from->value,
+			.op = equal ? SCMP_CMP_MASKED_EQ : SCMP_CMP_NE,
+			.datum_a = equal ? from->mask : from->value,
+			.datum_b = equal ? from->value : 0,
 		};
 	}
 	int result = seccomp_rule_add_exact_array(context->filter, action, number,
@@ -295,14 +296,15 @@ static int compile_refuse(const struct filter_rule *rules, size_t count,
 
 	int result = context_make(&context, SCMP_ACT_ALLOW, error);
 	for (size_t i = 0; i < count && !result; i++) {
-		if (rules[i].error <= 0)
+		uint32_t answer = rules[i].error == FILTER_DONE ?
+					  0 : (uint32_t)rules[i].error;
+		if (rules[i].error <= 0 && rules[i].error != FILTER_DONE)
 			return error_set(error, EINVAL,
 					 "filter: %s: a refusal needs an errno",
 					 rules[i].call);
 		if (!covered(rules, count, i))
-			result = context_rule(
-				&context, SCMP_ACT_ERRNO((uint32_t)rules[i].error),
-				&rules[i], error);
+			result = context_rule(&context, SCMP_ACT_ERRNO(answer),
+					      &rules[i], error);
 	}
 	if (!result)
 		result = context_export(&context, NULL, 0, ret_program, error);

@@ -20,18 +20,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One condition on one argument: (argument & mask) == value, 64 bits wide. */
+enum filter_operator {
+	FILTER_NONE,		/* ends the list of conditions */
+	FILTER_EQUAL,		/* (argument & mask) == value */
+	FILTER_UNEQUAL,		/* argument != value; mask is not looked at */
+};
+
+/* One condition on one argument, 64 bits wide. */
 struct filter_condition {
 	uint8_t argument;	/* 0..5 */
-	uint8_t used;		/* 0 ends the list of conditions */
+	uint8_t used;		/* enum filter_operator */
 	uint64_t mask;
 	uint64_t value;
 };
 
 #define FILTER_CONDITIONS 3
+#define FILTER_DONE (-1)
 
 /* A call under all of the conditions at once; several rows of one call are
- * alternatives.  `error` is the errno of a refusal row, 0 in an allow-list. */
+ * alternatives.  `error` is the errno of a refusal row, 0 in an allow-list; a
+ * refusal with FILTER_DONE answers success, and the call is not made. */
 struct filter_rule {
 	const char *call;
 	int error;

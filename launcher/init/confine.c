@@ -144,8 +144,11 @@ int confine_limits(struct init *init)
 		{ RLIMIT_NPROC, start->processes },
 		{ RLIMIT_NOFILE, start->open_files },
 		{ RLIMIT_FSIZE, start->file_size },
-		/* A core dump may go to a program outside (core_pattern). */
-		{ RLIMIT_CORE, 0 },
+		/* A core dump may go to a program outside (core_pattern), for
+		 * which the kernel looks at no limit but this: 1 means never
+		 * (fs/coredump.c, against recursion).  A file of one byte is
+		 * below what any format writes. */
+		{ RLIMIT_CORE, 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {

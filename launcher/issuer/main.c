@@ -44,8 +44,8 @@ static const char *const calls[] = {
 	"restart_syscall", "exit", "exit_group", NULL,
 };
 
-#define EXACTLY(n, v) { .argument = n, .used = 1, .mask = 0xffffffff, .value = v }
-#define NONE_OF(n, m) { .argument = n, .used = 1, .mask = m, .value = 0 }
+#define EXACTLY(n, v) { .argument = n, .used = FILTER_EQUAL, .mask = 0xffffffff, .value = v }
+#define NONE_OF(n, m) { .argument = n, .used = FILTER_EQUAL, .mask = m, .value = 0 }
 
 /* No memory is ever made executable, nothing is opened, and the one thing that
  * is done to a descriptor is to seal it. */

@@ -35,8 +35,8 @@ static const char *const calls[] = {
 	"restart_syscall", "exit", "exit_group", NULL,
 };
 
-#define EXACTLY(n, v) { .argument = n, .used = 1, .mask = 0xffffffff, .value = v }
-#define NONE_OF(n, m) { .argument = n, .used = 1, .mask = m, .value = 0 }
+#define EXACTLY(n, v) { .argument = n, .used = FILTER_EQUAL, .mask = 0xffffffff, .value = v }
+#define NONE_OF(n, m) { .argument = n, .used = FILTER_EQUAL, .mask = m, .value = 0 }
 
 /* Files are made, never opened. */
 static const struct filter_rule rules[] = {

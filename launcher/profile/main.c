@@ -233,11 +233,14 @@ static int cmd_explain(int count, char **which)
 static void print_rule(const struct filter_rule *rule)
 {
 	printf("%s", rule->call);
-	for (int i = 0; i < FILTER_CONDITIONS && rule->conditions[i].used; i++)
-		printf("%sargument %u & 0x%llx == 0x%llx", i ? " and " : "  if ",
-		       rule->conditions[i].argument,
-		       (unsigned long long)rule->conditions[i].mask,
-		       (unsigned long long)rule->conditions[i].value);
+	for (int i = 0; i < FILTER_CONDITIONS && rule->conditions[i].used; i++) {
+		const struct filter_condition *one = &rule->conditions[i];
+		printf("%sargument %u", i ? " and " : "  if ", one->argument);
+		if (one->used == FILTER_EQUAL)
+			printf(" & 0x%llx ==", (unsigned long long)one->mask);
+		printf("%s 0x%llx", one->used == FILTER_EQUAL ? "" : " !=",
+		       (unsigned long long)one->value);
+	}
 	putchar('\n');
 }
 

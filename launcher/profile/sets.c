@@ -16,6 +16,7 @@
 #include <linux/sched.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -26,9 +27,13 @@
  * upper half of a register would decide (CVE-2019-7303). */
 #define INT UINT64_C(0xffffffff)
 #define IS(index, number) \
-	{ .argument = index, .used = 1, .mask = INT, .value = number }
+	{ .argument = index, .used = FILTER_EQUAL, .mask = INT, .value = number }
 #define BITS(index, bits, number) \
-	{ .argument = index, .used = 1, .mask = bits, .value = number }
+	{ .argument = index, .used = FILTER_EQUAL, .mask = bits, .value = number }
+#define NOT(index, number) \
+	{ .argument = index, .used = FILTER_UNEQUAL, .value = number }
+#define NULL_AT(index) \
+	{ .argument = index, .used = FILTER_EQUAL, .mask = ~UINT64_C(0), .value = 0 }
 #define ONE(name, first) { .call = name, .conditions = { first } }
 #define TWO(name, first, second) { .call = name, .conditions = { first, second } }
 #define THREE(name, first, second, third) \
@@ -251,7 +256,7 @@ const size_t sets_count = COUNT(sets_all);
 /* Conditions that must not hold, on calls that are otherwise allowed. */
 /* (argument & bits) == bits */
 #define HAS(number, bits) \
-	{ .argument = number, .used = 1, .mask = bits, .value = bits }
+	{ .argument = number, .used = FILTER_EQUAL, .mask = bits, .value = bits }
 /* Changing the mode to one with `bit`, and making a file with it. */
 #define MODE_BIT(bit)                                                   \
 	REFUSE("chmod", HAS(1, bit)), REFUSE("fchmod", HAS(1, bit)),    \
@@ -272,6 +277,18 @@ const struct filter_rule sets_refusals[] = {
 	/* Its mode is in memory, out of a filter's sight: C libraries do
 	 * without it where a kernel has none. */
 	{ .call = "openat2", .error = ENOSYS },
+	/* Process 1 has the agent's uid, and with its limits the agent could end
+	 * it or keep it from telling how the agent ended. */
+	REFUSE("prlimit64", NOT(0, 0)),
+	/* A core goes to a program of the host's, run as root outside of every
+	 * bound, where core_pattern says so: whatever the limit is, unless it is
+	 * 1 (confine_limits).  So it stays; programs that turn cores off are told
+	 * that it is done, and it is. */
+	{ .call = "setrlimit", .error = FILTER_DONE,
+	  .conditions = { IS(0, RLIMIT_CORE) } },
+	{ .call = "prlimit64", .error = FILTER_DONE,
+	  .conditions = { IS(1, RLIMIT_CORE), NOT(2, 0), NULL_AT(3) } },
+	REFUSE("prlimit64", IS(1, RLIMIT_CORE), NOT(2, 0), NOT(3, 0)),
 	/* Typing into the terminal of whoever started the agent
 	 * (CVE-2017-5226), and its console. */
 	REFUSE("ioctl", IS(1, TIOCSTI)), REFUSE("ioctl", IS(1, TIOCLINUX)),

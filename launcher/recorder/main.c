@@ -50,7 +50,7 @@ static const char *const calls[] = {
 
 /* No memory of this process is ever executable but its own text. */
 static const struct filter_rule rules[] = {
-	{ .call = "mmap", .conditions = { { .argument = 2, .used = 1,
+	{ .call = "mmap", .conditions = { { .argument = 2, .used = FILTER_EQUAL,
 					    .mask = PROT_EXEC, .value = 0 } } },
 };
 

@@ -45,7 +45,7 @@ CapBnd|0
 CapAmb|0
 NoNewPrivs|1
 Seccomp|2
-dumpable core|(0, 0)
+dumpable core|(1, 1)
 processes|(25, 25)
 open files|(64, 64)
 file size|(1048576, 1048576)

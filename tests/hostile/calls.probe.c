@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -198,6 +199,12 @@ static long clone_three(void)
 /* X(name, expression): the expression is negative and sets errno, or it worked.
  * Families by number: not every header has them. */
 #define CALLS(X)                                                              \
+	X("limits-of-process-1", syscall(SYS_prlimit64, 1, RLIMIT_FSIZE, NULL, room)) \
+	X("limits-of-process-1-high", syscall(SYS_prlimit64, 1UL | 1UL << 32,     \
+					      RLIMIT_FSIZE, NULL, room))          \
+	X("own-limits", syscall(SYS_prlimit64, 0, RLIMIT_CORE, NULL, room))       \
+	X("no-core", syscall(SYS_setrlimit, RLIMIT_CORE, room))                   \
+	X("no-core-swapped", syscall(SYS_prlimit64, 0, RLIMIT_CORE, room, room + 64)) \
 	X("socket-inet", socket(AF_INET, SOCK_STREAM, 0))                     \
 	X("socket-inet6", socket(AF_INET6, SOCK_DGRAM, 0))                    \
 	X("socket-unix", socket(AF_UNIX, SOCK_STREAM, 0))                     \

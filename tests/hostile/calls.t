@@ -102,6 +102,11 @@ perf|EPERM|0
 userfaultfd|EPERM|0
 memfd-executable|EPERM|0
 memfd-secret|EPERM|0
+limits-of-process-1|EPERM|0
+limits-of-process-1-high|EPERM|0
+own-limits|done|0
+no-core|done|0
+no-core-swapped|EPERM|0
 ptrace|EPERM|0
 process-vm-writev|EPERM|0
 pidfd-getfd|EPERM|0
