@@ -354,6 +354,18 @@ int filter_load(const struct filter *filter)
 	return program_load(&filter->allow);
 }
 
+int filter_refuse(const struct filter_rule *refuse, size_t refuse_count,
+		  struct error *error)
+{
+	struct filter made = { 0 };
+
+	int result = compile_refuse(refuse, refuse_count, &made.refuse, error);
+	if (!result && program_load(&made.refuse) < 0)
+		result = error_errno(error, errno, "filter");
+	filter_release(&made);
+	return result;
+}
+
 void filter_release(struct filter *filter)
 {
 	free(filter->allow.code);

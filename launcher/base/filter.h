@@ -71,6 +71,11 @@ int filter_compile(const struct filter_rule *allow, size_t allow_count,
  * negative errno. */
 int filter_load(const struct filter *filter);
 
+/* The refusals alone: everything else passes.  For a process whose children need
+ * calls that are not known yet.  Loaded into the calling thread. */
+int filter_refuse(const struct filter_rule *refuse, size_t refuse_count,
+		  struct error *error);
+
 void filter_release(struct filter *filter);
 
 #endif

@@ -3,6 +3,7 @@
 #include "idmap.h"
 
 #include "base/own.h"
+#include "home.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -41,14 +42,18 @@ static int make(const struct entry *entry, int *ret_fd)
 
 	if (pipe2(hold, O_CLOEXEC) < 0)
 		return -errno;
-	pid_t child = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL,
-				     NULL, NULL, NULL);
+	/* Refused in a chroot (create_user_ns, current_chrooted). */
+	int out = home_out();
+	pid_t child = out < 0 ? -1 :
+				(pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD,
+					       NULL, NULL, NULL, NULL);
 	if (child == 0) {
 		char byte;
 		close(hold[1]);
 		_exit(read(hold[0], &byte, 1) != 0);
 	}
-	int failed = child < 0 ? -errno : 0;
+	int failed = out < 0 ? out : child < 0 ? -errno : 0;
+	home_in();
 	close(hold[0]);
 	if (!failed)
 		failed = write_map(child, "uid_map", entry->owner_uid,

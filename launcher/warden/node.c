@@ -6,6 +6,8 @@
 #include "base/own.h"
 #include "base/walls.h"
 #include "files.h"
+#include "home.h"
+#include "profile/sets.h"
 #include "root.h"
 #include "state.h"
 
@@ -130,12 +132,9 @@ static int open_namespaces(struct warden *warden, struct error *error)
 {
 	char path[PATH_MAX];
 
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return error_errno(error, errno, "mount namespace");
-	warden->own_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-	if (warden->own_namespace < 0)
-		return error_errno(error, errno, "mount namespace");
+	int failed = home_make(error);
+	if (failed)
+		return failed;
 	snprintf(path, sizeof(path), "%s/roots", warden->config.run);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return error_errno(error, errno, "%s", path);
@@ -232,17 +231,15 @@ void node_close(struct warden *warden)
 {
 	static const char *const leftover[] = { "audit", "warden.lock" };
 	struct error ignored = { 0 };
-	char path[64];
 
 	kernel_unpin(warden->kernel, &ignored);
 	kernel_close(warden->kernel);
 	cgroup_close(&warden->cgroups);
 	own_close(&warden->instances);
 	own_close(&warden->states);
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)getppid());
-	OWN_FD host = open(path, O_RDONLY | O_CLOEXEC);
-	if (host >= 0)
-		setns(host, CLONE_NEWNS);
+	if (home_leave(getppid()) < 0)
+		fprintf(stderr, "ambitd: the mounts of %s are left\n",
+			warden->config.run);
 	unmount(warden, "bpf");
 	unmount(warden, "instances");
 	remove_roots(warden);
@@ -319,11 +316,43 @@ static int holds(cap_flag_t set, cap_value_t capability)
 
 #define BIT(capability) (1ULL << (capability))
 
+/* Of what no profile may add, the calls that the warden and ambit-init make. */
+static const char *const own_calls[] = {
+	"mount", "umount2", "pivot_root", "move_mount", "open_tree",
+	"mount_setattr", "chroot", "bpf", "setns", "unshare", "clone3",
+	"name_to_handle_at", "keyctl", "sethostname",
+};
+
+static int is_own_call(const char *call)
+{
+	for (size_t i = 0; i < sizeof(own_calls) / sizeof(*own_calls); i++)
+		if (!strcmp(call, own_calls[i]))
+			return 1;
+	return 0;
+}
+
 /*
- * What the warden needs to start, bound and end agents.  There is no filter on
- * its system calls: filters are inherited, and one that served the warden would
- * narrow what profiles may allow their agents.
+ * Filters are inherited, and a profile may allow its agent nearly any call: so this
+ * one takes away what no profile may add, but for what a launch itself needs.
+ * Neither loading modules nor a new kernel, io_uring, perf, the swap or the clock.
  */
+static int refuse_calls(struct error *error)
+{
+	struct filter_rule rules[128];
+	size_t count = 0;
+
+	for (size_t i = 0; i < sets_never_count; i++) {
+		if (is_own_call(sets_never[i].call))
+			continue;
+		if (count == sizeof(rules) / sizeof(*rules))
+			return error_set(error, E2BIG, "filter: too many calls");
+		rules[count++] = (struct filter_rule){
+			.call = sets_never[i].call, .error = EPERM };
+	}
+	return filter_refuse(rules, count, error);
+}
+
+/* What the warden needs to start, bound and end agents. */
 int node_walls(struct error *error)
 {
 	struct walls walls = {
@@ -348,5 +377,6 @@ int node_walls(struct error *error)
 		if (walls.capabilities & BIT(capability) &&
 		    !holds(CAP_PERMITTED, capability))
 			walls.capabilities &= ~BIT(capability);
-	return walls_enter(&walls, error);
+	int failed = walls_enter(&walls, error);
+	return failed ? failed : refuse_calls(error);
 }

@@ -6,6 +6,7 @@
 #include "root.h"
 
 #include "base/own.h"
+#include "home.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -327,7 +328,7 @@ void root_discard(const char *directory)
 /* Runs in a child, so that the warden never leaves its own namespace. */
 static int empty_namespace(void)
 {
-	if (unshare(CLONE_NEWNS) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || home_top() < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		  "mode=0755,size=64k") < 0 ||

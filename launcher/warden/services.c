@@ -176,7 +176,7 @@ static int start(struct warden *warden, enum service_kind kind,
 			      warden->config.trust_domain, NULL };
 	struct spawn what = {
 		.executable = executable, .cgroup = service->cgroup,
-		.mount_namespace = -1, .own_namespace = -1,
+		.mount_namespace = -1,
 		.fds = fds, .fd_count = (unsigned)count, .arguments = arguments,
 	};
 	pid_t pid = count < 0 ? count : spawn(&what, NULL);

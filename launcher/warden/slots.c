@@ -81,7 +81,6 @@ static int start_process(struct agent *agent, struct error *error)
 	struct spawn what = {
 		.executable = warden->init_fd, .cgroup = agent->cgroup,
 		.mount_namespace = warden->empty_namespace,
-		.own_namespace = warden->own_namespace,
 		.namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
 			      CLONE_NEWUTS,
 		.fds = &gate[1], .fd_count = 1, .arguments = arguments,

@@ -15,6 +15,7 @@
 #include "spawn.h"
 
 #include "base/own.h"
+#include "home.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -131,10 +132,8 @@ pid_t spawn(const struct spawn *spawn, int *ret_pidfd)
 	pid_t pid = run(spawn, environment, &pidfd, &failed);
 	if (empty_places() < 0)
 		abort();
-	/* Without its own namespace the warden would open the wrong files. */
-	if (spawn->mount_namespace >= 0 &&
-	    setns(spawn->own_namespace, CLONE_NEWNS) < 0)
-		abort();
+	if (spawn->mount_namespace >= 0)
+		home_return();
 	if (pid < 0)
 		return pid;
 	if (failed) {

@@ -23,7 +23,6 @@ struct spawn {
 	int executable;
 	int cgroup;
 	int mount_namespace;	/* entered first, or -1; and left again */
-	int own_namespace;	/* the way back */
 	uint64_t namespaces;
 	const int *fds;
 	unsigned fd_count;

@@ -138,7 +138,6 @@ struct warden {
 	struct ambit_event ended_services[SERVICES];	/* kind 0: none */
 	struct filter init_filter;
 	int empty_namespace;
-	int own_namespace;
 	int init_fd;		/* ambit-init, opened for execveat */
 	int instances;		/* directory of the agents' private files */
 	int states;		/* directory of the agents' state files */

@@ -149,4 +149,15 @@ cgroup controller cpu|limits: {cpu: 100%}
 TABLE
 profile named 'egress: [{to: crm.example.com, ports: [443]}]'
 refused "refused: a name" 125 "crm.example.com" ambit_run named true
+# ---- the warden's own filter: it takes nothing from what profiles may allow ------
+like "the warden has a filter, no new privileges" \
+	"$(tr '\t\n' '  ' <"/proc/$(node_pid ambitd)/status")" "Seccomp: 2" "NoNewPrivs: 1"
+profile debugger 'syscalls: {allow: ["@debug", "@aio"]}'
+for name in sleeper debugger; do
+	run ambit_run $name python3 -c '
+import ctypes
+libc = ctypes.CDLL(None)
+print(libc.ptrace(0, 0, 0, 0), libc.syscall(206, 1, (ctypes.c_ulong * 1)(0)))'
+	is "ptrace and io_setup: $name" "$OUT" "$([ $name = sleeper ] && echo '-1 -1' || echo '0 0')"
+done
 finish

@@ -26,6 +26,16 @@ profile crash
 crash="import ctypes, os, resource, sys
 libc = ctypes.CDLL(None, use_errno=True)"
 abort='os.abort()'
+# The sibling comes first: the same crash outside.  The kernel waits for the handler,
+# and looks for it from the root of process 1: in a chroot nothing can be shown.
+runs "a crash outside" 134 sh -c "ulimit -c 0; exec python3 -c '$crash
+$abort'"
+if [ -z "$(cat "$WORK/cores")" ]; then
+	skip "an agent's crash" "no handler of ours is run from here"
+	finish
+fi
+is "runs the handler" "$(cut -d' ' -f2 "$WORK/cores")" python3
+: >"$WORK/cores"
 while IFS='|' read -r name line; do
 	runs "$name" 134 ambit_run crash python3 -c "$crash
 try:
@@ -45,9 +55,4 @@ raised|resource.setrlimit(resource.RLIMIT_CORE, (1 << 20, 1 << 20))
 TABLE
 is "no handler ran" "$(cat "$WORK/cores")" ""
 
-# The sibling: the same crash outside.  The kernel waits for the handler.
-runs "a crash outside" 134 sh -c "ulimit -c 0; exec python3 -c '$crash
-$abort'"
-like "runs the handler" "$(cat "$WORK/cores")" "python3"
-is "once" "$(wc -l <"$WORK/cores")" 1
 finish

@@ -43,7 +43,7 @@ node_log() {
 node_pids() {
 	for node_process in /proc/[0-9]*; do
 		case $(readlink "$node_process/exe") in
-		"$AMBIT_BUILD"/libexec/ambit/* | "$AMBIT_BUILD/bin/ambit"*) ;;
+		*"$AMBIT_BUILD"/libexec/ambit/* | *"$AMBIT_BUILD/bin/ambit"*) ;;
 		*) continue ;;
 		esac
 		tr '\0' '\n' 2>/dev/null <"$node_process/environ" |
