@@ -37,7 +37,7 @@ BUILD_PACKAGES := gcc make libc6-dev linux-libc-dev musl-tools clang bpftool \
 	libjansson-dev
 TEST_PACKAGES := perl iproute2 openssl curl git python3 python3-jwt \
 	python3-cryptography nodejs nginx-light procps tmux bubblewrap hyperfine \
-	util-linux gcc-multilib man-db mandoc
+	util-linux gcc-multilib man-db mandoc libclang-rt-dev
 
 # ---- what is made of what -------------------------------------------------
 sources = $(sort $(wildcard launcher/$(1)/*.c))

@@ -3,6 +3,8 @@
 #   tests/unit/*.c     pure modules, no privilege, with sanitizers
 #   tests/e2e/*.t      the real thing, as root, on this kernel
 #   tests/hostile/*.t  ways out, each with its allowed sibling
+#   tests/fuzz/*.c     readers of hostile bytes: fuzz.t replays the kept corpus of
+#                      each (tests/fuzz/NAME/), then looks for more for a while
 
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.t,$(wildcard tests/unit/*.c))
 UNIT_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -Ilauncher -Itests/tap -g -O1 \
@@ -31,9 +33,16 @@ $(foreach source,$(wildcard tests/*/*.probe.c),$(eval $(call probe_rule,$(source
 
 include tests/e2e/kernel.mk
 
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(wildcard bpf/*.h tests/unit/*.h) include/ambit/kernel.h
+	@mkdir -p $(@D)
+	$(call say,FUZZER,$<)
+	$(Q)$(CLANG) -std=c17 -D_GNU_SOURCE -Iinclude -Ilauncher -g -O1 -Wall -Wextra $(WERROR) \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $<
+
 check: deps
-	@$(MAKE) --no-print-directory all $(UNIT) $(TEST_BINS) lint
-	prove --merge --timer --failures --comments $(UNIT) $(sort $(wildcard tests/e2e/*.t tests/hostile/*.t))
+	@$(MAKE) --no-print-directory all $(UNIT) $(TEST_BINS) $(FUZZERS) lint
+	prove --merge --timer --failures --comments $(UNIT) $(sort $(wildcard tests/fuzz/*.t tests/e2e/*.t tests/hostile/*.t))
 
 lint:
 	@bash tests/lint/run

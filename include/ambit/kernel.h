@@ -24,6 +24,7 @@
 #define AMBIT_LISTENS 32	/* listen entries of one agent */
 #define AMBIT_UNIX_PATHS 16	/* unix endpoints of one agent */
 #define AMBIT_UNIX_PATH 108	/* bytes of sun_path */
+#define AMBIT_NAME 253		/* bytes of a DNS name as text */
 #define AMBIT_OWN_ADDRESSES 4096	/* addresses of the node itself */
 #define AMBIT_RING_BYTES (4U << 20)
 #define AMBIT_RING_CREDIT 2048U	/* undrained records one agent may own */
@@ -65,6 +66,18 @@ struct ambit_unix {
 	__u16 id;		/* index of the profile's egress entry */
 	__u16 length;		/* bytes of path, without a closing zero */
 	char path[AMBIT_UNIX_PATH];
+};
+
+/*
+ * A TLS server name, in lower case, zeros behind it: as the reader finds it and
+ * as the key of the map that says which names an egress entry stands for.  There
+ * an entry "*.example.com" is the name ".example.com".
+ */
+struct ambit_server_name {
+	__u32 profile;		/* struct ambit_policy, profile */
+	__u16 entry;		/* index of the profile's egress entry */
+	__u16 length;		/* bytes of name */
+	char name[256] __attribute__((aligned(8)));
 };
 
 enum ambit_policy_state {
@@ -143,7 +156,8 @@ struct ambit_control {
 	X(BIND, 5, "bind")                   \
 	X(SOCKET, 6, "socket")               \
 	X(OPTION, 7, "socket option")        \
-	X(PACKET, 8, "packet")
+	X(PACKET, 8, "packet")               \
+	X(TLS, 9, "tls")
 
 /* X(name, number, explanation): why the verdict is what it is. */
 #define AMBIT_REASONS(X)                                                    \
@@ -160,7 +174,11 @@ struct ambit_control {
 	X(NOT_ADMITTED, 10, "the flow was not admitted by a decision")      \
 	X(PRIVATE, 11, "a socket of the agent's own")                       \
 	X(ABSTRACT, 12, "abstract unix names are not allowed")              \
-	X(OPTION, 13, "this socket option is never allowed")
+	X(OPTION, 13, "this socket option is never allowed")                \
+	X(TLS_NAME, 14, "the TLS server name is not the entry's")           \
+	X(TLS_NO_NAME, 15, "the TLS hello names no server")                 \
+	X(NOT_TLS, 16, "the entry asks for TLS and this is none")           \
+	X(TLS_UNREADABLE, 17, "the TLS hello can't be read in its first packet")
 
 #define AMBIT_KERNEL_ENUM(name, number, word) AMBIT_ATTEMPT_##name = number,
 enum ambit_attempt { AMBIT_ATTEMPTS(AMBIT_KERNEL_ENUM) };
@@ -204,6 +222,7 @@ struct ambit_record {
 _Static_assert(sizeof(struct ambit_rule) == 32, "rule layout");
 _Static_assert(sizeof(struct ambit_listen) == 8, "listen layout");
 _Static_assert(sizeof(struct ambit_unix) == 112, "unix layout");
+_Static_assert(sizeof(struct ambit_server_name) == 264, "server name layout");
 _Static_assert(sizeof(struct ambit_policy) ==
 		       32 + 32 * AMBIT_RULES + 8 * AMBIT_LISTENS +
 			       112 * AMBIT_UNIX_PATHS,
