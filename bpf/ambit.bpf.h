@@ -62,9 +62,13 @@ struct attempt {
 	__u8 reason;
 	__u8 protocol;
 	__u8 family;
-	__u8 pad;		/* none hidden: passed as initialised memory */
+	/* How many rules with AMBIT_RULE_TLS match where none without does, and
+	 * their ids, 16 bits each, the last one lowest. */
+	__u8 pin_count;		/* none hidden: passed as initialised memory */
+	__u64 pins[2];
 };
-_Static_assert(sizeof(struct attempt) == 56, "attempt layout");
+#define PINS 8
+_Static_assert(sizeof(struct attempt) == 72, "attempt layout");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);

@@ -7,7 +7,7 @@
  * A v4-mapped address on a v6 socket comes through connect6 and an AF_INET
  * address on a v6 datagram socket through connect4: both look the same here.
  */
-#include "flow.bpf.h"
+#include "tls.bpf.h"
 
 static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 {
@@ -35,6 +35,10 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 	if (!tcp && flow_find(flow, policy, &attempt) == FLOW_CURRENT)
 		return PASS;
 	int allowed = decide_datagram(policy, &attempt, sk);
+	if (tcp && allowed && !tls_begin(flow, sk, &attempt)) {
+		flow_forget(flow);
+		return REFUSE;
+	}
 	if (!record_attempt(policy, &attempt))
 		allowed = 0;
 	if (allowed)

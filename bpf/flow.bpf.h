@@ -29,12 +29,17 @@ struct destination {
 	__u32 generation;	/* of the rules that last allowed it */
 };
 
+/* Whether the first bytes of a TCP flow are judged: tls.bpf.h.  What asks for
+ * nothing is 0, as in a socket that never connected. */
+enum tls_state { TLS_FREE, TLS_WAITS, TLS_PASSED, TLS_REFUSED };
+
 struct flow {
 	struct bpf_spin_lock lock;	/* instance, known, next */
 	__u32 next;
 	__u64 instance;		/* whose decisions these are */
 	struct destination known[FLOW_KNOWN];	/* TCP uses the first alone */
 	__u64 dropped;		/* generation + 1 of the last recorded drop */
+	__u32 tls;		/* enum tls_state */
 	/* How often the leaf program of a hook has run and the wall's not yet.
 	 * Counted whatever the leaf decided: its own refusal stands anyway. */
 	__s32 pending[HOOKS];

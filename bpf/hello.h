@@ -33,6 +33,8 @@
 #define MESSAGE_CLIENT_HELLO 1
 #define EXTENSION_SERVER_NAME 0
 #define NAME_TYPE_HOST 0
+#define HELLO_NAME 256		/* bytes of ambit_server_name.name */
+#define HELLO_LABEL 63		/* RFC 1035, 2.3.4 */
 
 /* Cursor: everything is an offset into the source. */
 struct hello {
@@ -41,7 +43,7 @@ struct hello {
 	__u32 at;
 	__u32 end;		/* of the message, as it says itself */
 	__u32 limit;		/* of the bytes that are there */
-	__u32 found;		/* a server_name extension has been read */
+	__u32 found;		/* where the name lies, 0: not read yet */
 	__u32 reason;		/* enum ambit_reason, 0: none yet */
 };
 
@@ -101,6 +103,28 @@ static __always_inline __u64 hello_fold(__u64 word)
 	return word | (((from & ~beyond & ~word) & high) >> 2);
 }
 
+/* Copies 1 to 253 bytes into a name that is all zeros, in lower case. */
+static __always_inline int hello_copy(HELLO_SOURCE source, __u32 at, __u32 length,
+				      char *name)
+{
+	__u64 *words = (__u64 *)(void *)name;
+
+	/* The verifier of 6.1 wants to see 1 to 256, and forgets a bound that
+	 * the compiler proved somewhere else. */
+	length--;
+	HELLO_OPAQUE(length);
+	length &= HELLO_NAME - 1;
+	length++;
+	if (HELLO_LOAD(source, at, name, length))
+		return -1;
+#ifdef __clang__
+#pragma clang loop unroll(disable)
+#endif
+	for (__u32 i = 0; i < HELLO_NAME / 8; i++)
+		words[i] = hello_fold(words[i]);
+	return 0;
+}
+
 /*
  * The server_name extension (RFC 6066, 3) of `length` bytes at `at`: a list that
  * fills it, of one entry that fills the list, a host name.
@@ -122,21 +146,9 @@ static __always_inline __u32 hello_name(struct hello *hello, __u32 at,
 		return AMBIT_REASON_TLS_NO_NAME;
 	if (bytes > AMBIT_NAME)
 		return AMBIT_REASON_TLS_UNREADABLE;
-	/* The verifier of 6.1 wants to see 1 to 256, and forgets a bound that
-	 * the compiler proved somewhere else. */
-	bytes--;
-	HELLO_OPAQUE(bytes);
-	bytes &= sizeof(name->name) - 1;
-	bytes++;
-	if (HELLO_LOAD(hello->source, at + sizeof(head), name->name, bytes))
+	if (hello_copy(hello->source, at + sizeof(head), bytes, name->name))
 		return AMBIT_REASON_TLS_UNREADABLE;
 	name->length = (__u16)(length - sizeof(head));
-	__u64 *words = (__u64 *)(void *)name->name;
-#ifdef __clang__
-#pragma clang loop unroll(disable)
-#endif
-	for (__u32 i = 0; i < sizeof(name->name) / 8; i++)
-		words[i] = hello_fold(words[i]);
 	return 0;
 }
 
@@ -160,7 +172,7 @@ static long hello_extension(__u32 index, struct hello *hello)
 		/* Which of two a server takes is not known. */
 		if (hello->found || end > hello->limit)
 			return 1;
-		hello->found = 1;
+		hello->found = at + 5;
 		__u32 reason = hello_name(hello, at, length);
 		if (reason) {
 			hello->reason = reason;
@@ -207,12 +219,14 @@ static __always_inline __u32 hello_open(struct hello *hello)
 
 /*
  * Reads the server name from the hello between `at` and `limit` of the source.
- * 0: `name` holds it in lower case, zeros behind it.  Else why it can't be taken,
- * and `name` holds what was seen of it; a length of 0 means nothing.
+ * 0: `name` holds it in lower case, zeros behind it, and *ret_at is where it lies.
+ * Else why it can't be taken, and `name` holds what was seen of it; a length of 0
+ * means nothing.
  */
 static __always_inline __u32 hello_read(HELLO_SOURCE source, __u32 at,
 					__u32 limit,
-					struct ambit_server_name *name)
+					struct ambit_server_name *name,
+					__u32 *ret_at)
 {
 	struct hello hello = { .source = source, .name = name, .at = at,
 			       .limit = limit };
@@ -236,7 +250,47 @@ static __always_inline __u32 hello_read(HELLO_SOURCE source, __u32 at,
 		return hello.reason;
 	if (hello.at != hello.end)
 		return AMBIT_REASON_TLS_UNREADABLE;
+	*ret_at = hello.found;
 	return hello.found ? 0 : AMBIT_REASON_TLS_NO_NAME;
+}
+
+struct hello_label {
+	const struct ambit_server_name *name;
+	__u32 length;
+	__u32 ended;
+};
+
+static long hello_label_byte(__u32 index, struct hello_label *label)
+{
+	char byte = label->name->name[index & (HELLO_NAME - 1)];
+
+	label->length = index;
+	label->ended = byte == '.';
+	/* What a wildcard stands for is a plain label: a server that reads names
+	 * as C strings would end it at a zero byte. */
+	return !((byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
+		 byte == '-' || byte == '_');
+}
+
+/*
+ * What is behind the first label of `name`, which was read at `at`: of
+ * "a.example.com" ".example.com".  0 if there is such a label.
+ */
+static __always_inline int hello_rest(HELLO_SOURCE source, __u32 at,
+				      const struct ambit_server_name *name,
+				      struct ambit_server_name *rest)
+{
+	struct hello_label label = { .name = name };
+
+	__builtin_memset(rest->name, 0, sizeof(rest->name));
+	rest->length = 0;
+	HELLO_LOOP(HELLO_LABEL + 1, hello_label_byte, &label);
+	__u32 first = label.length, all = name->length;
+	if (!label.ended || !first || first >= all || all > AMBIT_NAME ||
+	    hello_copy(source, at + first, all - first, rest->name))
+		return -1;
+	rest->length = (__u16)(all - first);
+	return 0;
 }
 
 #endif

@@ -90,7 +90,9 @@ struct search {
 	__u8 shortest;		/* prefix of a rule that may match */
 	__u8 missed;		/* a block would have matched */
 	__u8 found;
+	__u8 pin_count;
 	__u16 rule;
+	__u64 pins[2];
 };
 
 static long match_rule(__u32 index, struct search *search)
@@ -104,7 +106,7 @@ static long match_rule(__u32 index, struct search *search)
 	    rule->prefix < search->shortest ||
 	    search->port < rule->port_low || search->port > rule->port_high)
 		return 0;
-	/* Rules lie at multiples of 32 behind 32 bytes: aligned. */
+	/* Rules lie at multiples of 32 behind 40 bytes: aligned. */
 	const __u64 *words = (const __u64 *)(const void *)rule->address;
 	struct block block = { bpf_be64_to_cpu(words[0]),
 			       bpf_be64_to_cpu(words[1]), rule->prefix };
@@ -116,7 +118,15 @@ static long match_rule(__u32 index, struct search *search)
 	}
 	search->found = 1;
 	search->rule = rule->id;
-	return 1;
+	/* A rule that asks for no name wins over those that do. */
+	if (!(rule->flags & AMBIT_RULE_TLS)) {
+		search->pin_count = 0;
+		return 1;
+	}
+	search->pins[1] = search->pins[1] << 16 | search->pins[0] >> 48;
+	search->pins[0] = search->pins[0] << 16 | rule->id;
+	search->pin_count += search->pin_count < PINS;
+	return 0;
 }
 
 GLOBAL int decide(const struct ambit_policy *policy, struct attempt *attempt)
@@ -140,6 +150,9 @@ GLOBAL int decide(const struct ambit_policy *policy, struct attempt *attempt)
 		.shortest = is_mapped(&attempt->remote) ? 96 : 0,
 	};
 	bpf_loop(policy->rule_count, match_rule, &search, 0);
+	attempt->pins[0] = search.pins[0];
+	attempt->pins[1] = search.pins[1];
+	attempt->pin_count = search.pin_count;
 	if (search.found)
 		return decided(attempt, AMBIT_ALLOWED, AMBIT_REASON_RULE,
 			       search.rule);

@@ -12,7 +12,7 @@
  * answer to a SYN shows its listening socket.  Fragmenting comes after egress and
  * reassembly before ingress, so that a fragment here is somebody's own making.
  */
-#include "flow.bpf.h"
+#include "tls.bpf.h"
 
 #include <linux/if_ether.h>
 #include <linux/ip.h>
@@ -27,7 +27,8 @@ struct packet {
 	struct address source, destination;
 	__u16 source_port, destination_port;
 	__u8 protocol;
-	__u8 pad[3];
+	__u8 header;		/* where that of the protocol begins */
+	__u8 pad[2];
 };
 
 static __always_inline int read_v4(struct __sk_buff *skb, struct packet *packet,
@@ -94,6 +95,7 @@ GLOBAL int read_packet(struct __sk_buff *skb, struct packet *packet)
 		return AMBIT_REASON_FAMILY;
 	if (bpf_skb_load_bytes(skb, next, ports, sizeof(ports)) < 0)
 		return AMBIT_REASON_FAMILY;
+	packet->header = (__u8)next;
 	packet->source_port = bpf_ntohs(ports[0]);
 	packet->destination_port = bpf_ntohs(ports[1]);
 	return 0;
@@ -161,11 +163,14 @@ static __always_inline int admits_tcp(const struct ambit_policy *policy,
 			return 1;
 		/* Recorded when it connected; do the new rules admit it? */
 		if (state == FLOW_STALE) {
-			if (decide(policy, &socket)) {
+			if (!decide(policy, &socket)) {
+				attempt->reason = socket.reason;
+			} else if (!tls_holds(policy, flow, sk, &socket)) {
+				attempt->reason = AMBIT_REASON_TLS_NAME;
+			} else {
 				flow_admit(flow, policy, &socket);
 				return 1;
 			}
-			attempt->reason = socket.reason;
 			return 0;
 		}
 	}
@@ -234,7 +239,9 @@ int leaf_egress(struct __sk_buff *skb)
 	if (reason || policy->state != AMBIT_POLICY_OPEN)
 		return drop(skb, policy, flow, &attempt);
 	int admitted = packet.protocol == IPPROTO_TCP ?
-			       admits_tcp(policy, flow, sk, &attempt) :
+			       admits_tcp(policy, flow, sk, &attempt) &&
+				       tls_admits(skb, policy, flow, sk,
+						  &attempt, packet.header) :
 			       admits_datagram(skb, policy, flow, sk, &attempt);
 	return admitted ? PASS : drop(skb, policy, flow, &attempt);
 }

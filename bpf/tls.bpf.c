@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
-/* The reader of TLS hellos (hello.h) for the bytes of a packet. */
+/*
+ * The judgement of first bytes: see tls.bpf.h.  hello.h reads them here from a
+ * packet, which at egress is not cut into segments yet: what the client wrote at
+ * once lies in one piece, also over a device whose segments are smaller.
+ */
 #include "tls.bpf.h"
 
 #define HELLO_SOURCE struct __sk_buff *
@@ -8,10 +12,161 @@
 #define HELLO_OPAQUE(variable) asm volatile("" : "+r"(variable))
 #include "hello.h"
 
-GLOBAL int tls_read(struct __sk_buff *skb, __u32 at,
-		    struct ambit_server_name *name)
+#include <linux/tcp.h>
+
+#define FLAG_SYN 0x02
+#define FLAG_URGENT 0x20
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AMBIT_SERVER_NAMES);
+	__type(key, struct ambit_server_name);
+	__type(value, __u8);
+} names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, AMBIT_CONDEMNED_BYTES);
+} condemned SEC(".maps");
+
+struct listed_search {
+	struct ambit_server_name *name;
+	__u64 entries[2];
+	__u32 found;
+};
+
+static long match_listed(__u32 index, struct listed_search *search)
 {
-	if (!name || at > skb->len)
+	search->name->entry = (__u16)search->entries[0];
+	search->entries[0] = search->entries[0] >> 16 | search->entries[1] << 48;
+	search->entries[1] >>= 16;
+	search->found = bpf_map_lookup_elem(&names, search->name) != NULL;
+	return search->found;
+}
+
+static __always_inline int is_listed(const struct ambit_policy *policy,
+				     const struct pinned *pinned,
+				     struct ambit_server_name *name, __u32 wild)
+{
+	struct listed_search search = {
+		.name = name,
+		.entries = { pinned->entries[0], pinned->entries[1] },
+	};
+
+	if (!name->length)
+		return 0;
+	name->profile = policy->profile;
+	name->wild = wild;
+	bpf_loop(pinned->entry_count, match_listed, &search, 0);
+	return search.found;
+}
+
+GLOBAL int tls_listed(const struct ambit_policy *policy, struct pinned *pinned)
+{
+	if (!policy || !pinned)
+		return 0;
+	return is_listed(policy, pinned, &pinned->name, 0) ||
+	       is_listed(policy, pinned, &pinned->rest, 1);
+}
+
+/* The first payload of the flow; 0 or enum ambit_reason. */
+static __always_inline __u32 judge_payload(struct __sk_buff *skb,
+					   const struct ambit_policy *policy,
+					   struct pinned *pinned, __u32 payload)
+{
+	__u32 at = 0;
+
+	__u32 reason = hello_read(skb, payload, skb->len, &pinned->name, &at);
+	if (reason)
+		return reason;
+	if (is_listed(policy, pinned, &pinned->name, 0))
+		return 0;
+	if (hello_rest(skb, at, &pinned->name, &pinned->rest))
+		return AMBIT_REASON_TLS_NAME;
+	return is_listed(policy, pinned, &pinned->rest, 1) ?
+		       0 : AMBIT_REASON_TLS_NAME;
+}
+
+GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
+		     struct pinned *pinned, __u32 header)
+{
+	struct {
+		__be16 ports[2];
+		__be32 sequence, acknowledged;
+		__u8 offset, flags;
+		__be16 window;
+	} tcp;
+
+	if (!policy || !pinned ||
+	    bpf_skb_load_bytes(skb, header, &tcp, sizeof(tcp)) < 0)
 		return AMBIT_REASON_TLS_UNREADABLE;
-	return (int)hello_read(skb, at, skb->len, name);
+	__u32 first = bpf_ntohl(tcp.sequence);
+	__u32 payload = header + (tcp.offset >> 4) * 4;
+	if (tcp.flags & FLAG_SYN) {
+		/* Fast Open: the data of a SYN comes one behind its number. */
+		pinned->first = ++first;
+		pinned->started = 1;
+	}
+	if (payload >= skb->len)
+		return TLS_EMPTY;
+	/* A second try on one socket is not a first segment. */
+	if (pinned->reason)
+		return (int)pinned->reason;
+	pinned->name.length = 0;
+	pinned->rest.length = 0;
+	/* Not the beginning of the flow; or with a byte that the peer takes out
+	 * of it, so that it reads another text than we do. */
+	if (!pinned->started || first != pinned->first ||
+	    (tcp.flags & FLAG_URGENT))
+		pinned->reason = AMBIT_REASON_TLS_UNREADABLE;
+	else
+		pinned->reason = judge_payload(skb, policy, pinned, payload);
+	return (int)pinned->reason;
+}
+
+/* Until there was room for it, each packet that is tried tells again. */
+static __always_inline void condemn(const struct attempt *attempt,
+				    struct pinned *pinned, __u32 device)
+{
+	struct ambit_condemned socket = {
+		.cookie = attempt->cookie,
+		.port = attempt->port,
+		.local_port = attempt->local_port,
+		.device = device,
+	};
+
+	if (pinned->told)
+		return;
+	__builtin_memcpy(socket.address, &attempt->remote, 16);
+	__builtin_memcpy(socket.local_address, &attempt->local, 16);
+	pinned->told = bpf_ringbuf_output(&condemned, &socket, sizeof(socket),
+					  BPF_RB_FORCE_WAKEUP) == 0;
+}
+
+GLOBAL int tls_refuse(struct __sk_buff *skb, const struct ambit_policy *policy,
+		      struct attempt *attempt, struct pinned *pinned,
+		      __u32 device)
+{
+	if (!policy || !attempt || !pinned)
+		return 0;
+	condemn(attempt, pinned, device);
+	if (pinned->recorded)
+		return 0;
+	pinned->recorded = 1;
+	attempt->kind = AMBIT_ATTEMPT_TLS;
+	decided(attempt, AMBIT_DENIED, (enum ambit_reason)pinned->reason,
+		(__u16)pinned->entries[0]);
+	struct ambit_record *record = record_reserve(policy);
+	if (!record)
+		return 0;
+	record_fill(record, attempt);
+	record->cgroup_id = bpf_skb_cgroup_id(skb);
+	__u32 length = pinned->name.length;
+	record->truncated = length > AMBIT_UNIX_PATH;
+	record->path_length = (__u8)(record->truncated ? AMBIT_UNIX_PATH : length);
+	/* Zeros behind the name, hence a copy of one length. */
+	__builtin_memcpy(record->path, pinned->name.name, AMBIT_UNIX_PATH);
+	record_submit(record);
+	return 1;
 }

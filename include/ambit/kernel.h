@@ -17,7 +17,7 @@
 
 /* Grows with each change of what this file says: a warden takes over only the
  * pinned programs and maps that say the same. */
-#define AMBIT_KERNEL_VERSION 2
+#define AMBIT_KERNEL_VERSION 3
 
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
 #define AMBIT_RULES 256		/* egress rules of one agent */
@@ -27,6 +27,8 @@
 #define AMBIT_NAME 253		/* bytes of a DNS name as text */
 #define AMBIT_OWN_ADDRESSES 4096	/* addresses of the node itself */
 #define AMBIT_RING_BYTES (4U << 20)
+#define AMBIT_CONDEMNED_BYTES (1U << 16)
+#define AMBIT_SERVER_NAMES 65536	/* of all profiles in use */
 #define AMBIT_RING_CREDIT 2048U	/* undrained records one agent may own */
 
 /* Rule ids index the profile's egress list; these two are not in any list. */
@@ -70,14 +72,23 @@ struct ambit_unix {
 
 /*
  * A TLS server name, in lower case, zeros behind it: as the reader finds it and
- * as the key of the map that says which names an egress entry stands for.  There
- * an entry "*.example.com" is the name ".example.com".
+ * as the key of the map that says which names an egress entry stands for.
  */
 struct ambit_server_name {
-	__u32 profile;		/* struct ambit_policy, profile */
+	__u64 profile;		/* struct ambit_policy, profile */
 	__u16 entry;		/* index of the profile's egress entry */
 	__u16 length;		/* bytes of name */
-	char name[256] __attribute__((aligned(8)));
+	__u32 wild;		/* 1: one label and then name, ".example.com" */
+	char name[256];
+};
+
+/* A socket whose first bytes were refused: to be destroyed, so that its holder
+ * does not wait for an answer.  Destroying by cookie can hit no other. */
+struct ambit_condemned {
+	__u64 cookie;
+	__u8 address[16], local_address[16];
+	__u16 port, local_port;
+	__u32 device;		/* that it is bound to, 0: none */
 };
 
 enum ambit_policy_state {
@@ -101,6 +112,7 @@ enum ambit_unix_mode {
  */
 struct ambit_policy {
 	__u64 instance;		/* the agent; slots are used again, this is not */
+	__u64 profile;		/* whose server names its entries stand for */
 	__u32 slot;		/* index into the tallies */
 	__u32 state;		/* enum ambit_policy_state */
 	__u32 generation;	/* grows with each change of the rules */
@@ -208,10 +220,12 @@ struct ambit_record {
 	__u8 reason;		/* enum ambit_reason */
 	__u8 protocol;
 	__u8 family;
-	__u8 path_length;	/* bytes of path, 0 if not a unix attempt */
+	__u8 path_length;	/* bytes of path: of a unix attempt the path,
+				 * of a TLS attempt the name seen; else 0 */
 	__u16 option_level;	/* of a refused socket option */
 	__u16 option_name;
-	__u32 pad;
+	__u8 truncated;		/* path is the beginning of a longer name */
+	__u8 pad[3];
 	__u8 address[16];	/* remote address; local address of a bind */
 	__u8 local_address[16];
 	char comm[16];
@@ -222,9 +236,10 @@ struct ambit_record {
 _Static_assert(sizeof(struct ambit_rule) == 32, "rule layout");
 _Static_assert(sizeof(struct ambit_listen) == 8, "listen layout");
 _Static_assert(sizeof(struct ambit_unix) == 112, "unix layout");
-_Static_assert(sizeof(struct ambit_server_name) == 264, "server name layout");
+_Static_assert(sizeof(struct ambit_server_name) == 272, "server name layout");
+_Static_assert(sizeof(struct ambit_condemned) == 48, "condemned layout");
 _Static_assert(sizeof(struct ambit_policy) ==
-		       32 + 32 * AMBIT_RULES + 8 * AMBIT_LISTENS +
+		       40 + 32 * AMBIT_RULES + 8 * AMBIT_LISTENS +
 			       112 * AMBIT_UNIX_PATHS,
 	       "policy layout");
 _Static_assert(sizeof(struct ambit_tally) == 64, "one tally, one cache line");

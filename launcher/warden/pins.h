@@ -55,7 +55,10 @@ extern const struct hook pins_hooks[HOOKS];
 	  AMBIT_SLOTS)                                                      \
 	X(POLICIES, policies, CGROUP_STORAGE, 8,                            \
 	  sizeof(struct ambit_policy), 0)                                   \
-	X(OWN, own_addresses, HASH, 16, 1, AMBIT_OWN_ADDRESSES)
+	X(OWN, own_addresses, HASH, 16, 1, AMBIT_OWN_ADDRESSES)             \
+	X(NAMES, names, HASH, sizeof(struct ambit_server_name), 1,          \
+	  AMBIT_SERVER_NAMES)                                               \
+	X(CONDEMNED, condemned, RINGBUF, 0, 0, AMBIT_CONDEMNED_BYTES)
 
 #define KERNEL_MAP_ENUM(name, map, type, key, value, entries) MAP_##name,
 enum kernel_map { KERNEL_MAPS(KERNEL_MAP_ENUM) MAP_COUNT };

@@ -108,6 +108,38 @@ static int destroy(int fd, const struct found *found)
 	return 0;
 }
 
+/* The kernel finds a socket of IPv6 with a mapped address by its IPv4 one. */
+static struct found found_of(const struct ambit_condemned *condemned)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	int v4 = !memcmp(condemned->address, mapped, sizeof(mapped));
+	size_t from = v4 ? sizeof(mapped) : 0;
+	struct found found = {
+		.family = v4 ? AF_INET : AF_INET6,
+		.protocol = IPPROTO_TCP,
+		.id = {
+			.idiag_sport = htons(condemned->local_port),
+			.idiag_dport = htons(condemned->port),
+			.idiag_if = condemned->device,
+			.idiag_cookie = { (uint32_t)condemned->cookie,
+					  (uint32_t)(condemned->cookie >> 32) },
+		},
+	};
+
+	memcpy(found.id.idiag_src, condemned->local_address + from, 16 - from);
+	memcpy(found.id.idiag_dst, condemned->address + from, 16 - from);
+	return found;
+}
+
+int sockets_destroy_one(const struct ambit_condemned *condemned)
+{
+	struct found found = found_of(condemned);
+	OWN_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+			   NETLINK_SOCK_DIAG);
+
+	return fd < 0 ? -errno : destroy(fd, &found);
+}
+
 int sockets_destroy(uint64_t cgroup_id)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };

@@ -341,6 +341,11 @@ static int keep(int number, int fd, int returned)
 	return 0;
 }
 
+int kept_socket(int number)
+{
+	return kept[number];
+}
+
 int keep_tcp(const struct place *place, int number)
 {
 	int fd = open_for(place, SOCK_STREAM);

@@ -59,6 +59,7 @@ int do_option(const struct place *unused, int option);
 int do_long_option(const struct place *unused, int unused_too);
 
 /* On the kept socket `number`. */
+int kept_socket(int number);	/* its descriptor, for deeds of other files */
 int keep_tcp(const struct place *place, int number);	/* connects */
 int keep_udp(const struct place *place, int number);	/* binds if given */
 int keep_listener(const struct place *place, int number);

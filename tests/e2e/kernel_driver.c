@@ -365,6 +365,7 @@ int main(int argc, char **argv)
 	test_flows(&outside);
 	test_datagrams(&outside);
 	test_accounts(&outside);
+	test_tls(&outside);
 	test_wall(&outside);
 	test_pins(&outside);
 	struct error error = { 0 };

@@ -20,6 +20,7 @@ void test_inbound(struct outside *outside);	/* kernel_flows.c */
 void test_flows(struct outside *outside);
 void test_datagrams(struct outside *outside);
 void test_accounts(struct outside *outside);
+void test_tls(struct outside *outside);	/* kernel_tls.c */
 void test_wall(struct outside *outside);	/* kernel_driver.c */
 void test_pins(struct outside *outside);
 int test_cost(struct outside *outside);	/* kernel_cost.c */

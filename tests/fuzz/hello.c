@@ -32,11 +32,12 @@ static int is_there(const uint8_t *data, size_t size,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ambit_server_name name, again;
+	struct ambit_server_name name, again, rest;
+	uint32_t at = 0;
 
 	if (size > 1 << 17)
 		return 0;
-	uint32_t reason = hello_read(data, 0, (uint32_t)size, &name);
+	uint32_t reason = hello_read(data, 0, (uint32_t)size, &name, &at);
 	for (size_t i = name.length; i < sizeof(name.name); i++)
 		if (name.name[i])
 			abort();
@@ -45,6 +46,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!name.length || name.length > AMBIT_NAME ||
 	    !is_there(data, size, &name))
 		abort();
+	if (at + name.length > size || (uint8_t)name.name[0] !=
+	    (data[at] >= 'A' && data[at] <= 'Z' ? data[at] | 0x20 : data[at]))
+		abort();
+	if (!hello_rest(data, at, &name, &rest) &&
+	    (rest.name[0] != '.' || rest.length >= name.length ||
+	     memcmp(rest.name, name.name + name.length - rest.length,
+		    rest.length)))
+		abort();
 	size_t end = HELLO_RECORD + ((size_t)data[3] << 8 | data[4]);
 	if (end > size)
 		return 0;
@@ -52,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!alone)
 		abort();
 	memcpy(alone, data, end);
-	if (hello_read(alone, 0, (uint32_t)end, &again) ||
+	if (hello_read(alone, 0, (uint32_t)end, &again, &at) ||
 	    again.length != name.length ||
 	    memcmp(again.name, name.name, sizeof(name.name)))
 		abort();

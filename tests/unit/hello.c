@@ -4,6 +4,8 @@
  * same source reads bytes that end at an unmapped page.
  */
 #include "hello_memory.h"
+
+#include "hello_build.h"
 #include "tap.h"
 
 #include <stdio.h>
@@ -11,108 +13,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ROOM 65536
-#define NAME "crm.example.com"
-
-/* ---- building ------------------------------------------------------------------ */
-
-struct bytes {
-	__u8 at[ROOM];
-	__u32 length;
-};
-
-static void put(struct bytes *to, unsigned value, unsigned width)
-{
-	while (width--)
-		to->at[to->length++] = (__u8)(value >> 8 * width);
-}
-
-static void put_many(struct bytes *to, int byte, unsigned count)
-{
-	memset(to->at + to->length, byte, count);
-	to->length += count;
-}
-
-/* Leaves room for a length; end_length fills it in. */
-static __u32 begin_length(struct bytes *to, unsigned width)
-{
-	put(to, 0, width);
-	return to->length;
-}
-
-static void end_length(struct bytes *to, __u32 start, unsigned width)
-{
-	__u32 end = to->length, length = end - start;
-
-	to->length = start - width;
-	put(to, length, width);
-	to->length = end;
-}
-
-static void put_name(struct bytes *to, const char *name, size_t length)
-{
-	put(to, EXTENSION_SERVER_NAME, 2);
-	__u32 extension = begin_length(to, 2), list = begin_length(to, 2);
-	put(to, NAME_TYPE_HOST, 1);
-	__u32 entry = begin_length(to, 2);
-	memcpy(to->at + to->length, name, length);
-	to->length += (__u32)length;
-	end_length(to, entry, 2);
-	end_length(to, list, 2);
-	end_length(to, extension, 2);
-}
-
-static void put_extension(struct bytes *to, unsigned type, unsigned length)
-{
-	put(to, type, 2);
-	put(to, length, 2);
-	put_many(to, 'x', length);
-}
-
-/* What the rows below vary; zeros are a plain hello for NAME. */
-struct shape {
-	const char *name;	/* "": no extension */
-	size_t name_length;	/* 0: of the string */
-	unsigned session, ciphers, before, after, last;
-	int twice, no_extensions;
-};
-
-static void build(struct bytes *to, const struct shape *shape)
-{
-	const char *name = shape->name ? shape->name : NAME;
-
-	to->length = 0;
-	put(to, 0x160301, 3);
-	__u32 record = begin_length(to, 2);
-	put(to, MESSAGE_CLIENT_HELLO, 1);
-	__u32 message = begin_length(to, 3);
-	put(to, 0x0303, 2);
-	put_many(to, 'r', 32);
-	put(to, shape->session, 1);
-	put_many(to, 's', shape->session);
-	unsigned ciphers = shape->ciphers ? shape->ciphers : 4;
-	put(to, ciphers, 2);
-	put_many(to, 'c', ciphers);
-	put(to, 0x0100, 2);
-	if (!shape->no_extensions) {
-		__u32 extensions = begin_length(to, 2);
-		if (shape->before)
-			put_extension(to, 51, shape->before);
-		for (int i = 0; i <= shape->twice && *name; i++)
-			put_name(to, name, shape->name_length ?
-					   shape->name_length : strlen(name));
-		if (shape->after)
-			put_extension(to, 51, shape->after);
-		if (shape->last)
-			put_extension(to, 41, shape->last);
-		end_length(to, extensions, 2);
-	}
-	end_length(to, message, 3);
-	end_length(to, record, 2);
-}
+#define ROOM HELLO_ROOM
+#define NAME HELLO_FOR
 
 /* ---- reading -------------------------------------------------------------------- */
 
+static __u32 name_at;	/* where the last name lay */
 static __u8 *guarded;	/* its first byte is unmapped, what is before is not */
 
 static void make_guard(void)
@@ -131,7 +37,7 @@ static __u32 read_bytes(const __u8 *bytes, __u32 length,
 {
 	memset(name, 'z', sizeof(*name));
 	memcpy(guarded - length, bytes, length);
-	return hello_read(guarded - length, 0, length, name);
+	return hello_read(guarded - length, 0, length, name, &name_at);
 }
 
 /* The name with nothing but zeros behind it, or what is wrong. */
@@ -198,6 +104,37 @@ static void test_shapes(void)
 	build(&hello, &(struct shape){ .name = NAME "\0", .name_length = 16 });
 	is_int(read_bytes(hello.at, hello.length, &name), 0, "a zero in the name");
 	is_int(name.length, 16, "… counts");
+}
+
+/* What a wildcard entry is asked for. */
+static const struct { const char *name; size_t length; const char *rest; } rests[] = {
+	{ "a.example.com", 0, ".example.com" },
+	{ "A-b_9.Example.com", 0, ".example.com" },
+	{ "a.b.example.com", 0, ".b.example.com" },
+	{ "example", 0, "" }, { ".example.com", 0, "" }, { "*.example.com", 0, "" },
+	{ "evil\0.example.com", 17, "" }, { "evil/.example.com", 0, "" },
+	{ "\xc3\xa9.example.com", 0, "" }, { "a.", 0, "." },
+	{ "a23456789b123456789c123456789d123456789e123456789f123456789g123.x", 0,
+	  ".x" },
+	{ "a23456789b123456789c123456789d123456789e123456789f123456789g1234.x", 0,
+	  "" },
+};
+
+static void test_rests(void)
+{
+	static struct bytes hello;
+	struct ambit_server_name name, rest;
+
+	for (size_t i = 0; i < sizeof(rests) / sizeof(*rests); i++) {
+		build(&hello, &(struct shape){ .name = rests[i].name,
+					       .name_length = rests[i].length });
+		is_int(read_bytes(hello.at, hello.length, &name), 0, "%s",
+		       rests[i].name);
+		memset(&rest, 'z', sizeof(rest));
+		is_int(hello_rest(guarded - hello.length, name_at, &name, &rest),
+		       *rests[i].rest ? 0 : -1, "… has one plain label in front");
+		is_string(seen(&rest), rests[i].rest, "… and behind it");
+	}
 }
 
 /* Other first bytes. */
@@ -352,6 +289,7 @@ int main(void)
 {
 	make_guard();
 	test_shapes();
+	test_rests();
 	test_strangers();
 	test_cut();
 	test_lies();

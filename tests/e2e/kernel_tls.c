@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `tls: required` at the kernel programs: first bytes of every shape and the ways
+ * to send them, each against a server that would take them.  A thread stands for
+ * the warden and destroys what the programs refuse.
+ */
+#include "kernel_driver.h"
+#include "tap.h"
+#include "warden/tls.h"
+
+#include "../unit/hello_build.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PORT 7443
+#define SERVER "203.0.113.5"
+#define PROFILE 0x1234567890abcdefULL
+#define PATIENCE 5000	/* milliseconds */
+#define AT_ONCE 10000	/* microseconds until a refused client must know */
+#define UNUSED __attribute__((unused))
+
+/* ---- the server, and who destroys sockets ------------------------------------- */
+
+static struct {
+	int listener;
+	atomic_uint bytes;	/* of the last connection */
+	atomic_int stop;
+} server;
+
+/* Reads what comes first, answers one byte. */
+static void *serve(void *unused)
+{
+	static char bytes[HELLO_ROOM];
+	struct timeval patience = { PATIENCE / 1000, 0 };
+
+	while (!server.stop) {
+		int fd = accept(server.listener, NULL, NULL);
+		if (fd < 0)
+			break;
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		ssize_t length = recv(fd, bytes, sizeof(bytes), 0);
+		server.bytes = length > 0 ? (unsigned)length : 0;
+		if (length > 0 && send(fd, "k", 1, MSG_NOSIGNAL) == 1)
+			while (recv(fd, bytes, sizeof(bytes), 0) > 0)
+				;
+		close(fd);
+	}
+	return unused;
+}
+
+static void *execute(void *unused)
+{
+	while (!server.stop) {
+		struct pollfd wait = { tls_condemned(node.kernel), POLLIN, 0 };
+		if (poll(&wait, 1, 100) == 1)
+			tls_execute(node.kernel);
+	}
+	return unused;
+}
+
+/* ---- what the client sends ------------------------------------------------------ */
+
+enum way {
+	WHOLE, BYTES, MORE, URGENT, FAST, FAST_OPTION, AFTER_BYTE, TWICE, AGAIN,
+};
+
+static const struct row {
+	const char *what;
+	struct shape shape;
+	const char *plain;	/* instead of a hello */
+	enum way way;
+	unsigned reason;	/* 0: it passes */
+	const char *name;	/* in the record */
+} rows[] = {
+	{ "the right name", { .name = HELLO_FOR } },
+	{ "the right name in upper case", { .name = "CRM.EXAMPLE.COM" } },
+	{ "the name of another entry", { .name = "other.example.com" } },
+	{ "one label below a wildcard", { .name = "a.blob.example.net" } },
+	{ "a hello of 6 KB", { .before = 6000 } },
+	{ "a hello of 16 KB", { .last = 16000 } },
+	{ "a hello put together by MSG_MORE", { .name = HELLO_FOR }, .way = MORE },
+	{ "the right name by Fast Open", { .name = HELLO_FOR }, .way = FAST },
+	{ "the right name by the Fast Open option", { .name = HELLO_FOR },
+	  .way = FAST_OPTION },
+	{ "the same socket once more, right again", { .name = HELLO_FOR },
+	  .way = AGAIN },
+	{ "a wrong name", { .name = "evil.example.org" },
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+	{ "a longer name", { .name = "crm.example.com.evil.org" },
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "crm.example.com.evil.org" },
+	{ "a name below the right one", { .name = "a.crm.example.com" },
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "a.crm.example.com" },
+	{ "a trailing dot", { .name = HELLO_FOR "." },
+	  .reason = AMBIT_REASON_TLS_NAME, .name = HELLO_FOR "." },
+	{ "the wildcard's own domain", { .name = "blob.example.net" },
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "blob.example.net" },
+	{ "two labels below a wildcard", { .name = "a.b.blob.example.net" },
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "a.b.blob.example.net" },
+	{ "no label below a wildcard", { .name = ".blob.example.net" },
+	  .reason = AMBIT_REASON_TLS_NAME, .name = ".blob.example.net" },
+	{ "a name of an entry for another port", { .name = "far.example.com" },
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "far.example.com" },
+	{ "no name", { .name = "" }, .reason = AMBIT_REASON_TLS_NO_NAME },
+	{ "no extensions", { .no_extensions = 1 },
+	  .reason = AMBIT_REASON_TLS_NO_NAME },
+	{ "the right name, twice", { .twice = 1 },
+	  .reason = AMBIT_REASON_TLS_UNREADABLE, .name = HELLO_FOR },
+	{ "plain text", .plain = "GET / HTTP/1.0\r\nHost: crm.example.com\r\n\r\n",
+	  .reason = AMBIT_REASON_NOT_TLS },
+	{ "an alert first", .plain = "\x15\3\1\0\2\1\0", .reason = AMBIT_REASON_NOT_TLS },
+	{ "the right name in single bytes", { .name = HELLO_FOR }, .way = BYTES,
+	  .reason = AMBIT_REASON_TLS_UNREADABLE },
+	{ "a byte before the hello", { .name = HELLO_FOR }, .way = AFTER_BYTE,
+	  .reason = AMBIT_REASON_NOT_TLS },
+	{ "an urgent byte in the hello", { .name = HELLO_FOR }, .way = URGENT,
+	  .reason = AMBIT_REASON_TLS_UNREADABLE },
+	{ "a wrong name by Fast Open", { .name = "evil.example.org" }, .way = FAST,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+	{ "a wrong name by the Fast Open option", { .name = "evil.example.org" },
+	  .way = FAST_OPTION,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+	{ "a wrong name, then a right one", { .name = "evil.example.org" },
+	  .way = TWICE,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+	{ "the same socket once more, now wrong", { .name = "evil.example.org" },
+	  .way = AGAIN,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+};
+
+#define ROWS (sizeof(rows) / sizeof(*rows))
+
+/* ---- in the agent ---------------------------------------------------------------- */
+
+static int64_t waited;	/* from the first byte to the answer, nanoseconds */
+
+static int64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+static int tell_waited(const struct place UNUSED *unused, int UNUSED unused_too)
+{
+	return (int)(waited / 1000);
+}
+
+static long send_by(int fd, enum way way, const struct place *place,
+		    const struct bytes *hello)
+{
+	static struct bytes right;
+	size_t half = hello->length / 2;
+	int one = 1;
+
+	switch (way) {
+	case BYTES:
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		for (__u32 i = 0; i < hello->length; i++)
+			if (send(fd, hello->at + i, 1, MSG_NOSIGNAL) < 0)
+				return -1;
+		return 0;
+	case MORE:
+		return send(fd, hello->at, half, MSG_NOSIGNAL | MSG_MORE) < 0 ?
+			       -1 : send(fd, hello->at + half,
+					 hello->length - half, MSG_NOSIGNAL);
+	case URGENT:
+		return send(fd, hello->at, half, MSG_NOSIGNAL | MSG_MORE) < 0 ||
+				       send(fd, "u", 1, MSG_NOSIGNAL | MSG_OOB |
+							MSG_MORE) < 0 ?
+			       -1 : send(fd, hello->at + half,
+					 hello->length - half, MSG_NOSIGNAL);
+	case AFTER_BYTE:
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		return send(fd, "x", 1, MSG_NOSIGNAL) < 0 ?
+			       -1 : send(fd, hello->at, hello->length, MSG_NOSIGNAL);
+	case FAST:
+		return sendto(fd, hello->at, hello->length,
+			      MSG_NOSIGNAL | MSG_FASTOPEN,
+			      (const struct sockaddr *)&place->address,
+			      place->length);
+	case TWICE:
+		build(&right, &(struct shape){ .name = HELLO_FOR });
+		send(fd, hello->at, hello->length, MSG_NOSIGNAL);
+		return send(fd, right.at, right.length, MSG_NOSIGNAL);
+	default:
+		return send(fd, hello->at, hello->length, MSG_NOSIGNAL);
+	}
+}
+
+/* A connection that passes, then none: the socket is as new. */
+static int use_before(int fd, const struct place *place)
+{
+	static struct bytes right;
+	struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+	char byte;
+
+	build(&right, &(struct shape){ .name = HELLO_FOR });
+	return connect(fd, (const struct sockaddr *)&place->address,
+		       place->length) < 0 ||
+	       send(fd, right.at, right.length, 0) < 0 ||
+	       recv(fd, &byte, 1, 0) != 1 ||
+	       connect(fd, &nowhere, sizeof(nowhere)) < 0;
+}
+
+/* Connects, sends row `number`, waits: 1 for the answer, else the errno. */
+static int try_row(const struct place *place, int number)
+{
+	static struct bytes hello;
+	const struct row *row = &rows[number];
+	int one = 1, fd = socket(place->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct timeval patience = { PATIENCE / 1000, 0 };
+	char byte;
+
+	if (row->plain) {
+		hello.length = (__u32)strlen(row->plain);
+		if (!hello.length || row->plain[0] == '\x15')
+			hello.length = 7;
+		memcpy(hello.at, row->plain, hello.length);
+	} else {
+		build(&hello, &row->shape);
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (row->way == FAST_OPTION)
+		setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one));
+	if (row->way == AGAIN && use_before(fd, place))
+		return -EPROTO;
+	if (row->way != FAST && connect(fd, (const struct sockaddr *)&place->address,
+					place->length) < 0)
+		return -errno;
+	waited = now();
+	long result = send_by(fd, row->way, place, &hello);
+	if (result >= 0 || errno == EPIPE)
+		result = recv(fd, &byte, 1, 0);
+	waited = now() - waited;
+	int answer = result < 0 ? -errno : (int)result;
+	close(fd);
+	return answer;
+}
+
+/* ---- rows ------------------------------------------------------------------------ */
+
+/* The records of one row: that of its connect, then perhaps that of the refusal. */
+static int recorded(const struct bounded *agent, const struct row *row)
+{
+	size_t first = row->way == AGAIN ? 1 : 0, wanted = first + 1 + !!row->reason;
+	const struct ambit_record *refusal = &records[first + 1];
+	const char *name = row->name ? row->name : "";
+
+	if (record_count != wanted || records[first].attempt != AMBIT_ATTEMPT_CONNECT ||
+	    records[first].verdict != AMBIT_ALLOWED)
+		return 0;
+	if (!row->reason)
+		return 1;
+	return refusal->attempt == AMBIT_ATTEMPT_TLS &&
+	       refusal->verdict == AMBIT_DENIED && refusal->reason == row->reason &&
+	       refusal->instance == agent->policy.instance &&
+	       refusal->port == PORT && refusal->cgroup_id == agent->id &&
+	       refusal->socket_cookie == records[first].socket_cookie &&
+	       refusal->path_length == strlen(name) &&
+	       !memcmp(refusal->path, name, strlen(name));
+}
+
+static void one_row(struct bounded *agent, size_t i, const char *to)
+{
+	const struct row *row = &rows[i];
+
+	records_read();
+	server.bytes = 0;
+	int result = bounded_do(agent, try_row, to, PORT, (int)i);
+	int took = bounded_do(agent, tell_waited, NULL, 0, 0);
+	records_read();
+	if (!row->reason) {
+		is_int(result, 1, "%s, %s: passes", to, row->what);
+		ok(server.bytes && recorded(agent, row),
+		   "… the server has it, one record");
+		return;
+	}
+	if (!ok(result == -ECONNABORTED && took < AT_ONCE,
+		"%s, %s: the client fails at once", to, row->what))
+		diag("%d after %d us", result, took);
+	if (!ok(recorded(agent, row), "… and a record says why"))
+		for (size_t r = 0; r < record_count; r++)
+			diag("attempt %d verdict %d reason %d %.*s",
+			     records[r].attempt, records[r].verdict,
+			     records[r].reason, records[r].path_length,
+			     records[r].path);
+	ok(row->way == AGAIN || !server.bytes, "… the server has no byte");
+}
+
+static void add_names(int remove)
+{
+	static const struct { uint16_t entry; const char *name; } names[] = {
+		{ 0, HELLO_FOR }, { 1, "other.example.com" },
+		{ 2, "*.blob.example.net" }, { 3, "far.example.com" },
+	};
+	struct error error = { 0 };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (remove)
+			tls_remove_name(node.kernel, PROFILE, names[i].entry,
+					names[i].name);
+		else
+			must(tls_add_name(node.kernel, PROFILE, names[i].entry,
+					  names[i].name, &error), &error);
+}
+
+static void require(struct bounded *agent, const char *to, int bits, int id, int port)
+{
+	policy_allow(agent, to, bits, IPPROTO_TCP, port, port);
+	struct ambit_rule *rule = &agent->policy.rules[agent->policy.rule_count - 1];
+	rule->flags = AMBIT_RULE_TLS;
+	rule->id = (uint16_t)id;
+}
+
+static void require_all(struct bounded *agent)
+{
+	policy_clear(agent);
+	for (int id = 0; id < 3; id++) {
+		require(agent, SERVER, 32, id, PORT);
+		require(agent, "2001:db8::5", 128, id, PORT);
+	}
+	require(agent, SERVER, 32, 3, PORT + 1);
+}
+
+static int row_of(const char *what)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strcmp(rows[i].what, what))
+			return (int)i;
+	bail_out("no row: %s", what);
+}
+
+/* ---- rules that change, and rules beside ------------------------------------------ */
+
+static int kept_hello(const struct place UNUSED *unused, int number)
+{
+	static struct bytes hello;
+
+	build(&hello, &(struct shape){ .name = HELLO_FOR });
+	return (int)send(kept_socket(number), hello.at, hello.length, MSG_NOSIGNAL);
+}
+
+static void test_changes(struct bounded *agent)
+{
+	must(bounded_do(agent, keep_tcp, SERVER, PORT, 0), NULL);
+	bounded_apply(agent);
+	must(bounded_do(agent, kept_hello, NULL, 0, 0) < 0, NULL);
+	is_int(bounded_do(agent, kept_receive, NULL, 0, 0), 1,
+	       "rules written anew between connect and hello: it passes");
+	bounded_apply(agent);
+	server.bytes = 0;
+	records_read();
+	is_int(bounded_do(agent, kept_send, NULL, 0, 0), 1,
+	       "rules written anew: what has passed goes on");
+	is_int((long long)records_read(), 0, "… without a word");
+	agent->policy.rules[0].port_low = agent->policy.rules[0].port_high = 1;
+	bounded_apply(agent);
+	bounded_do(agent, kept_send, NULL, 0, 0);
+	ok(records_wait() == 1 && records[0].reason == AMBIT_REASON_TLS_NAME,
+	   "the entry of its name is gone, others lead there: it stops");
+	bounded_do(agent, kept_close, NULL, 0, 0);
+	require_all(agent);
+	policy_allow(agent, SERVER, 32, IPPROTO_TCP, PORT, PORT);
+	bounded_apply(agent);
+	is_int(bounded_do(agent, try_row, SERVER, PORT, row_of("plain text")), 1,
+	       "a rule without tls beside: it wins, plain text passes");
+	require_all(agent);
+	bounded_apply(agent);
+	is_int(bounded_do(agent, try_row, SERVER, PORT, row_of("plain text")),
+	       -ECONNABORTED, "… and without that rule it does not");
+	agent->policy.profile++;
+	bounded_apply(agent);
+	is_int(bounded_do(agent, try_row, SERVER, PORT, row_of("the right name")),
+	       -ECONNABORTED, "the names are those of the agent's own profile");
+	agent->policy.profile--;
+	bounded_apply(agent);
+	is_int(bounded_do(agent, try_row, SERVER, PORT, row_of("the right name")),
+	       1, "… with its own again it passes");
+}
+
+void test_tls(struct outside *outside)
+{
+	struct bounded agent;
+	pthread_t threads[2];
+
+	(void)outside;
+	server.listener = outside_listen(PORT);
+	int queue = 16;
+	must(setsockopt(server.listener, IPPROTO_TCP, TCP_FASTOPEN, &queue,
+			sizeof(queue)), NULL);
+	must(pthread_create(&threads[0], NULL, serve, NULL) ||
+	     pthread_create(&threads[1], NULL, execute, NULL), NULL);
+	bounded_start(&agent, "tls", 15);
+	agent.policy.profile = PROFILE;
+	add_names(0);
+	require_all(&agent);
+	bounded_apply(&agent);
+	for (size_t i = 0; i < ROWS; i++)
+		one_row(&agent, i, SERVER);
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].way == WHOLE)
+			one_row(&agent, i, "2001:db8::5");
+	test_changes(&agent);
+	server.stop = 1;
+	shutdown(server.listener, SHUT_RDWR);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	close(server.listener);
+	add_names(1);
+	bounded_end(&agent);
+	records_read();
+}
