@@ -49,7 +49,9 @@
 	X(IPPROTO_TCP, TCP_ULP, OPTION)                  \
 	X(LEVEL_SOCKET, SO_BINDTODEVICE, ROUTING)        \
 	X(LEVEL_SOCKET, SO_BINDTOIFINDEX, ROUTING)       \
-	X(LEVEL_SOCKET, SO_MARK, ROUTING)
+	X(LEVEL_SOCKET, SO_MARK, ROUTING)                \
+	/* Sends pages that can be written after they were judged. */ \
+	X(LEVEL_SOCKET, SO_ZEROCOPY, OPTION)
 
 SEC("cgroup/sock_create")
 int leaf_create(struct bpf_sock *ctx)

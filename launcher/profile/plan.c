@@ -282,12 +282,13 @@ static int add_endpoint(struct builder *builder, unsigned index)
 	}
 	if (endpoint->tls != PROFILE_TLS_REQUIRED)
 		return 0;
-	result = add(builder, "packet wall: the first bytes must name it",
+	result = add(builder, "packet wall: the first bytes must name it; "
+		     "sendfile and splice refused by seccomp",
 		     "egress[%u] tls: required for %s", index, endpoint->to);
 	if (!result)
-		refuse_unless(builder, layers->tls_names, "not yet enforceable: TLS "
-			      "server names are not read on this node; tls: off "
-			      "says so");
+		refuse_unless(builder, layers->tls_names, "TLS server names can't be "
+			      "pinned on this node: the proof at its start "
+			      "failed; tls: off says so");
 	return result;
 }
 
@@ -344,6 +345,14 @@ static int add_tail(struct builder *builder)
 	return result;
 }
 
+static int has_pins(const struct profile *profile)
+{
+	for (unsigned i = 0; i < profile->egress_count; i++)
+		if (profile->egress[i].tls == PROFILE_TLS_REQUIRED)
+			return 1;
+	return 0;
+}
+
 static int compile(struct builder *builder)
 {
 	const struct syscalls_node node = {
@@ -359,7 +368,8 @@ static int compile(struct builder *builder)
 		return result;
 	for (size_t i = 0; i < count; i++)
 		builder->plan->listens |= !strcmp(allow[i].call, "listen");
-	const struct filter_rule *refuse = syscalls_refusals(&refusals);
+	const struct filter_rule *refuse =
+		syscalls_refusals(has_pins(builder->profile), &refusals);
 	result = filter_compile(allow, count, refuse, refusals,
 				&builder->plan->filter, builder->error);
 	if (result < 0)

@@ -301,6 +301,12 @@ const struct filter_rule sets_refusals[] = {
 	 * too. */
 	OPTION(IPPROTO_IPV6, IPV6_RTHDR), OPTION(IPPROTO_IPV6, IPV6_2292RTHDR),
 	OPTION(IPPROTO_IP, IP_OPTIONS),
+	/* Only where first bytes are judged (SETS_PINNED): these send pages that
+	 * the agent can still write, so that the peer would get others than were
+	 * judged.  Programs copy where a kernel has no such call. */
+	{ .call = "sendfile", .error = ENOSYS },
+	{ .call = "splice", .error = ENOSYS },
+	{ .call = "vmsplice", .error = ENOSYS },
 };
 const size_t sets_refusal_count = COUNT(sets_refusals);
 

@@ -28,9 +28,9 @@ const struct syscall_set *syscalls_set(const char *name)
 	return NULL;
 }
 
-const struct filter_rule *syscalls_refusals(size_t *ret_count)
+const struct filter_rule *syscalls_refusals(int pinned, size_t *ret_count)
 {
-	*ret_count = sets_refusal_count;
+	*ret_count = sets_refusal_count - (pinned ? 0 : SETS_PINNED);
 	return sets_refusals;
 }
 

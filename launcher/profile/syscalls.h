@@ -21,8 +21,9 @@ struct syscall_set {
 const struct syscall_set *syscalls_sets(size_t *ret_count);
 const struct syscall_set *syscalls_set(const char *name);
 
-/* Refusals that hold for every profile, whatever it allows. */
-const struct filter_rule *syscalls_refusals(size_t *ret_count);
+/* Refusals that hold for every profile, whatever it allows; with `pinned` those too
+ * that a profile with tls: required needs. */
+const struct filter_rule *syscalls_refusals(int pinned, size_t *ret_count);
 
 /* Why `name`, a call or a set, can't stand in syscalls.allow (`allow`), or in
  * syscalls.deny; NULL if it can. */

@@ -99,7 +99,8 @@ static const struct {
 #define HOW_idmapped_mounts "the state directory was mounted id-mapped"
 #define HOW_memfd_noexec "the setting exists; it is written for each agent"
 #define HOW_names "not in this version"
-#define HOW_tls_names "not in this version"
+#define HOW_tls_names "in a scratch cgroup a hello for another name was dropped, " \
+		      "recorded and its socket destroyed, the right one passed"
 #define LAYER_ROW(member, word, required) \
 	{ word, HOW_##member, required, offsetof(struct plan_layers, member) },
 	PLAN_LAYERS(LAYER_ROW)

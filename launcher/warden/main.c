@@ -23,6 +23,7 @@
 #include "spawn.h"
 #include "state.h"
 #include "timer.h"
+#include "tls.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -98,6 +99,27 @@ static int watch_signals(struct warden *warden, struct error *error)
 	return failed ? error_errno(error, -failed, "signals") : 0;
 }
 
+/* Sockets that the kernel programs refused after their connect. */
+static void take_condemned(struct source *source, uint32_t events)
+{
+	struct warden *warden = source->owner;
+
+	(void)events;
+	tls_execute(warden->kernel);
+}
+
+static int watch_condemned(struct warden *warden, struct error *error)
+{
+	/* The kernel object keeps its own. */
+	int fd = fcntl(tls_condemned(warden->kernel), F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return error_errno(error, errno, "refused sockets");
+	warden->condemned = (struct source){ fd, take_condemned, warden };
+	int failed = loop_add(&warden->loop, &warden->condemned, EPOLLIN);
+	return failed ? error_errno(error, -failed, "refused sockets") : 0;
+}
+
 /* Adopted agents: those that live are watched again, the others ended. */
 static void resume_agents(struct warden *warden)
 {
@@ -162,9 +184,13 @@ static int open_all(struct warden *warden, struct error *error)
 	if (!failed)
 		failed = addresses_open(warden, error);
 	if (!failed)
+		failed = watch_condemned(warden, error);
+	if (!failed)
 		failed = proof_hooks(warden, error);
 	if (!failed)
 		failed = state_adopt(warden, error);
+	if (!failed)
+		failed = profiles_sweep(warden, error);
 	if (!failed)
 		failed = node_sweep(warden, error);
 	if (!failed)
@@ -256,6 +282,7 @@ int main(int count, char **arguments)
 	for (int i = 0; i < SERVICES; i++)
 		warden.services[i].socket.fd = warden.services[i].cgroup = -1;
 	warden.control.fd = warden.timer.fd = warden.addresses.fd = -1;
+	warden.condemned.fd = -1;
 	int reserved = spawn_reserve();
 	if (reserved)
 		error_errno(&error, -reserved, "node");

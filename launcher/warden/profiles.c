@@ -6,6 +6,7 @@
 #include "base/trusted.h"
 #include "digest.h"
 #include "root.h"
+#include "tls.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -14,8 +15,22 @@
 
 #define CACHED 64	/* profiles without agents that are kept */
 
-static void destroy(struct compiled *compiled)
+/* Another text can stand for the same profile: that of an adopted agent is the
+ * canonical one. */
+static int is_shared(const struct warden *warden, const struct compiled *compiled)
 {
+	for (const struct compiled *other = warden->compiled; other;
+	     other = other->next)
+		if (other != compiled && other->named &&
+		    other->plan->policy.profile == compiled->plan->policy.profile)
+			return 1;
+	return 0;
+}
+
+static void destroy(struct warden *warden, struct compiled *compiled)
+{
+	if (compiled->named && !is_shared(warden, compiled))
+		tls_remove_names(warden->kernel, compiled->profile);
 	if (compiled->root[0])
 		root_discard(compiled->root);
 	plan_free(compiled->plan);
@@ -60,8 +75,13 @@ static int compile(struct warden *warden, const char *file, const char *text,
 	if (!failed && digest_filter(&compiled->plan->filter,
 				     compiled->filter_sha256) < 0)
 		failed = error_set(error, EIO, "%s: no SHA-256", file);
+	if (!failed && !plan_refusal(compiled->plan)) {
+		compiled->plan->policy.profile = tls_number(compiled->profile);
+		compiled->named = 1;
+		failed = tls_add_names(warden->kernel, compiled->profile, error);
+	}
 	if (failed) {
-		destroy(compiled);
+		destroy(warden, compiled);
 		return failed;
 	}
 	*ret_compiled = compiled;
@@ -102,7 +122,7 @@ static void trim(struct warden *warden)
 		struct compiled *compiled = *at;
 		if (!compiled->references && ++unused > CACHED) {
 			*at = compiled->next;
-			destroy(compiled);
+			destroy(warden, compiled);
 		} else {
 			at = &compiled->next;
 		}
@@ -242,6 +262,22 @@ int profiles_root(struct warden *warden, struct compiled *compiled,
 	return failed;
 }
 
+static int is_kept(void *owner, uint64_t number)
+{
+	const struct warden *warden = owner;
+
+	for (const struct compiled *known = warden->compiled; known;
+	     known = known->next)
+		if (known->named && known->plan->policy.profile == number)
+			return 1;
+	return 0;
+}
+
+int profiles_sweep(struct warden *warden, struct error *error)
+{
+	return tls_sweep_names(warden->kernel, is_kept, warden, error);
+}
+
 void profiles_release(struct warden *warden, struct compiled *compiled)
 {
 	(void)warden;
@@ -254,6 +290,6 @@ void profiles_close(struct warden *warden)
 	while (warden->compiled) {
 		struct compiled *compiled = warden->compiled;
 		warden->compiled = compiled->next;
-		destroy(compiled);
+		destroy(warden, compiled);
 	}
 }

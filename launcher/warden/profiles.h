@@ -22,6 +22,9 @@ int profiles_root(struct warden *warden, struct compiled *compiled,
 
 void profiles_release(struct warden *warden, struct compiled *compiled);
 
+/* Removes what a killed warden left for profiles that no adopted agent has. */
+int profiles_sweep(struct warden *warden, struct error *error);
+
 /* Forgets everything: prepared roots are unmounted. */
 void profiles_close(struct warden *warden);
 

@@ -17,7 +17,7 @@
 
 int proof_hooks(struct warden *warden, struct error *error)
 {
-	struct prove_result result = { 0, 0 };
+	struct prove_result result = { 0 };
 	uint64_t instance;
 
 	if (getrandom(&instance, sizeof(instance), 0) != sizeof(instance))
@@ -33,6 +33,7 @@ int proof_hooks(struct warden *warden, struct error *error)
 	warden->layers.cgroup_hooks = 1;
 	warden->layers.packet_wall = 1;
 	warden->layers.unix_hook = (uint8_t)result.unix_hook;
+	warden->layers.tls_names = (uint8_t)result.tls;
 	return 0;
 }
 

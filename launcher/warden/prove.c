@@ -2,6 +2,7 @@
 /* The live proof of the kernel programs: see prove.h. */
 #include "prove.h"
 
+#include "prove_tls.h"
 #include "sockets.h"
 
 #include "base/own.h"
@@ -100,8 +101,7 @@ static void run_rows(const struct targets *targets, int pipe)
 	_exit(write(pipe, results, sizeof(results)) != sizeof(results));
 }
 
-/* Born in the cgroup, so that no socket of its was made elsewhere. */
-static pid_t fork_into(int cgroup)
+pid_t prove_fork(int cgroup)
 {
 	struct clone_args arguments = {
 		.flags = CLONE_INTO_CGROUP,
@@ -120,7 +120,7 @@ static int run_child(struct proof *proof, int cgroup, int ret_results[ROWS])
 		return error_errno(proof->error, errno, "pipe");
 	OWN_FD out = ends[0];
 	OWN_FD in = ends[1];
-	pid_t child = fork_into(cgroup);
+	pid_t child = prove_fork(cgroup);
 	if (child < 0)
 		return error_errno(proof->error, errno, "fork into the cgroup");
 	if (child == 0)
@@ -306,12 +306,20 @@ static int prove_leaf(struct proof *proof, int cgroup,
 		failed = check_tally(proof, refused + allowed);
 	if (failed)
 		return failed;
-	ret_result->records = refused + allowed;
 	ret_result->unix_hook = kernel_has_unix_hooks(kernel);
-	/* Closed while their packets were dropped, they would linger. */
+	/* Their packets would be dropped under other rules: recorded, and, closed
+	 * meanwhile, they would linger. */
 	if (sockets_destroy(id) < 0)
 		return error_set(proof->error, EIO,
 				 "proof: its sockets can't be destroyed");
+	/* Not fatal: then no profile may ask for it. */
+	ret_result->tls = prove_tls(kernel, cgroup, id, &policy) == 0;
+	struct ambit_tally tally;
+	failed = kernel_tally(kernel, 0, &tally, proof->error);
+	if (failed)
+		return failed;
+	ret_result->records = tally.produced;
+	sockets_destroy(id);
 	return kernel_detach(kernel, id, proof->error);
 }
 

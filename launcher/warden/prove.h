@@ -10,6 +10,8 @@
 
 #include "kernel.h"
 
+#include <sys/types.h>
+
 struct prove_place {
 	int parent_cgroup;	/* that has the wall; the caller is not below it */
 	const char *directory;	/* for a unix socket, while it takes */
@@ -19,7 +21,11 @@ struct prove_place {
 struct prove_result {
 	uint64_t records;	/* in the ring, kseq 1 to this */
 	int unix_hook;		/* unix connect was refused and recorded too */
+	int tls;		/* the TLS server name was held too */
 };
+
+/* A process born in the cgroup, so that no socket of its was made elsewhere. */
+pid_t prove_fork(int cgroup);
 
 /*
  * Tries a TCP connect, a TCP Fast Open send, a UDP send and, if the hook is

@@ -74,8 +74,6 @@ int tls_add_names(struct kernel *kernel, const struct profile *profile,
 			failed = tls_add_name(kernel, tls_number(profile),
 					      (uint16_t)i, profile->egress[i].to,
 					      error);
-	if (failed)
-		tls_remove_names(kernel, profile);
 	return failed;
 }
 

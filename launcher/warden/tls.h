@@ -15,7 +15,7 @@
 uint64_t tls_number(const struct profile *profile);
 
 /* Writes or removes the names of the profile's entries with `tls: required`.
- * On failure none is there. */
+ * After a failure some may be there. */
 int tls_add_names(struct kernel *kernel, const struct profile *profile,
 		  struct error *error);
 void tls_remove_names(struct kernel *kernel, const struct profile *profile);

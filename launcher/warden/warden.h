@@ -51,6 +51,7 @@ struct compiled {
 	char content[AMBIT_HASH_SIZE];	/* of the file's bytes: the cache key */
 	char filter_sha256[AMBIT_HASH_SIZE];
 	char root[PATH_MAX];	/* the prepared root; "" until the first launch */
+	int named;		/* its server names are in the kernel */
 	unsigned references;
 	uint64_t used_ms;	/* of the last launch, monotonic */
 	unsigned prepared;	/* places that wait for a launch */
@@ -146,7 +147,7 @@ struct warden {
 	struct agent *agents[AMBIT_SLOTS];
 	uint32_t next_slot;
 	unsigned agent_count;
-	struct source control, signals, timer, addresses;
+	struct source control, signals, timer, addresses, condemned;
 	struct connection *connections;
 	struct {		/* proof.h */
 		uint64_t instance, records;

@@ -316,13 +316,14 @@ static void test_proof(void)
 	       "the node proves its hooks");
 	if (error.code)
 		diag("%s", error.text);
+	is_int(result.tls, 1, "… and that it pins TLS server names");
 	size_t count = records_read();
 	int mine = 1;
 	for (size_t i = 0; i < count; i++)
 		mine = mine && records[i].instance == place.instance &&
 		       records[i].slot == 0 && records[i].kseq == i + 1;
 	ok(mine && count == result.records &&
-	   count == (result.unix_hook ? 8U : 6U), "its %zu records are there",
+	   count == (result.unix_hook ? 11U : 9U), "its %zu records are there",
 	   count);
 	must(kernel_admit(node.kernel, 0, &error), &error);
 	is_int(prove_hooks(node.kernel, &place, &result, &error), 0,

@@ -53,7 +53,7 @@ static void test_refusals(void)
 		{ LAYER(names), 1, "egress[0] to crm.example.com",
 		  "names are not resolved on this node" },
 		{ LAYER(tls_names), 1, "egress[0] tls: required",
-		  "TLS server names are not read" },
+		  "TLS server names can't be pinned" },
 #undef LAYER
 	};
 	struct plan_layers layers = every();
