@@ -169,7 +169,7 @@ struct ambit_control {
 	X(SOCKET, 6, "socket")               \
 	X(OPTION, 7, "socket option")        \
 	X(PACKET, 8, "packet")               \
-	X(TLS, 9, "tls")
+	X(TLS, 9, "TLS hello")
 
 /* X(name, number, explanation): why the verdict is what it is. */
 #define AMBIT_REASONS(X)                                                    \

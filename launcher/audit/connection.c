@@ -48,7 +48,8 @@ static struct reason_row reason_row(const struct ambit_record *record)
 static int is_unix(const struct ambit_record *record)
 {
 	return record->attempt == AMBIT_ATTEMPT_UNIX_CONNECT ||
-	       record->attempt == AMBIT_ATTEMPT_UNIX_SEND || record->path_length;
+	       record->attempt == AMBIT_ATTEMPT_UNIX_SEND ||
+	       (record->path_length && record->attempt != AMBIT_ATTEMPT_TLS);
 }
 
 static int is_mapped(const uint8_t address[16])
@@ -97,8 +98,8 @@ static const char *protocol_name(uint8_t protocol)
 	}
 }
 
-/* The path of a unix attempt; an abstract name begins with a zero, which is
- * shown as everywhere: @. */
+/* The path of a unix attempt, the server name of a TLS one; an abstract name
+ * begins with a zero, which is shown as everywhere: @. */
 static void part_path(struct writer *writer, const struct ambit_record *record)
 {
 	size_t length = record->path_length;
@@ -161,6 +162,10 @@ static void put_message(struct writer *writer,
 	writer_part_word(writer, record->verdict == AMBIT_ALLOWED ? " allowed: " :
 								" denied: ");
 	writer_part_word(writer, reason_row(record).explanation);
+	if (record->attempt == AMBIT_ATTEMPT_TLS && record->path_length) {
+		writer_part_word(writer, ": ");
+		part_path(writer, record);
+	}
 	writer_string_close(writer);
 }
 
@@ -276,6 +281,13 @@ static void put_unmapped(struct writer *writer, const struct audit_node *node,
 		writer_number(writer, "option_level", record->option_level);
 		writer_number(writer, "option_name", record->option_name);
 	}
+	if (record->attempt == AMBIT_ATTEMPT_TLS && record->path_length) {
+		writer_string_open(writer, "server_name");
+		part_path(writer, record);
+		writer_string_close(writer);
+		if (record->truncated)
+			writer_true(writer, "server_name_truncated");
+	}
 	writer_number(writer, "family", record->family);
 	writer_number(writer, "lost", record->lost);
 }
@@ -292,7 +304,9 @@ size_t audit_connection(char line[AUDIT_LINE], const struct audit_node *node,
 	common_head(&writer, &shape, stamp->time_ms);
 	if (shape.status == 2) {
 		/* What the agent's call returned. */
-		writer_word(&writer, "status_code", "EPERM");
+		writer_word(&writer, "status_code",
+			    record->attempt == AMBIT_ATTEMPT_TLS ?
+				    "ECONNABORTED" : "EPERM");
 		writer_word(&writer, "status_detail", reason_row(record).explanation);
 		writer_true(&writer, "is_alert");
 	}

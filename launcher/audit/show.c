@@ -128,6 +128,11 @@ static void put_missing(FILE *out, const json_t *record)
 			(unsigned long long)port);
 		return;
 	}
+	if (is(reason, "TLS_NAME")) {
+		fputs(": ", out);
+		put_text(out, tool_text(record, "unmapped.server_name"));
+		return;
+	}
 	if (!is(reason, "NO_RULE") && !is(reason, "RESERVED"))
 		return;
 	fputs("; egress would need - {to: ", out);

@@ -143,7 +143,7 @@ sample names.yaml 'egress:' '  - {to: crm.example.com, ports: [443], tool: crm}'
 run "$profile" explain "$work/names.yaml"
 is "a clause that can't be held is explained" 0 $?
 says "the name" out 'REFUSED: not yet enforceable: names are not resolved on this node'
-says "its TLS" out 'REFUSED: not yet enforceable: TLS server names'
+says "its TLS" out "REFUSED: TLS server names can't be pinned"
 says "the sum" out "2 of "
 says "the layers that were assumed" out 'no   TLS server names'
 sample syscalls.yaml 'syscalls: {allow: [bpf]}'

@@ -159,6 +159,24 @@ static void every_attempt(void)
 	json_decref(object);
 
 	record = record_make();
+	record.attempt = AMBIT_ATTEMPT_TLS;
+	record.verdict = AMBIT_DENIED;
+	record.reason = AMBIT_REASON_TLS_NAME;
+	memcpy(record.path, "evil\n\".example", 14);
+	record.path_length = 14;
+	record.truncated = 1;
+	object = connection(&record, 1);
+	is_string(text(object, "unmapped.server_name"), "evil\n\".example",
+		  "TLS: the name seen");
+	ok(json_is_true(json_object_get(json_object_get(object, "unmapped"),
+					"server_name_truncated")),
+	   "TLS: shortened");
+	is_string(text(object, "status_code"), "ECONNABORTED",
+		  "TLS: what the client gets");
+	ok(*text(object, "dst_endpoint.ip"), "TLS: the address is there");
+	json_decref(object);
+
+	record = record_make();
 	memcpy(record.address, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 	record.family = 10;
 	object = connection(&record, 1);
