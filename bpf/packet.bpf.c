@@ -147,7 +147,8 @@ static __always_inline int drop(struct __sk_buff *skb,
  * has none, or one of an earlier life (connect, disconnect, listen), and needs a
  * listed port.
  */
-static __always_inline int admits_tcp(const struct ambit_policy *policy,
+static __always_inline int admits_tcp(struct __sk_buff *skb,
+				      const struct ambit_policy *policy,
 				      struct flow *flow, struct bpf_sock *sk,
 				      struct attempt *attempt)
 {
@@ -165,7 +166,7 @@ static __always_inline int admits_tcp(const struct ambit_policy *policy,
 		if (state == FLOW_STALE) {
 			if (!decide(policy, &socket)) {
 				attempt->reason = socket.reason;
-			} else if (!tls_holds(policy, flow, sk, &socket)) {
+			} else if (!tls_holds(skb, policy, flow, sk, &socket)) {
 				attempt->reason = AMBIT_REASON_TLS_NAME;
 			} else {
 				flow_admit(flow, policy, &socket);
@@ -239,7 +240,7 @@ int leaf_egress(struct __sk_buff *skb)
 	if (reason || policy->state != AMBIT_POLICY_OPEN)
 		return drop(skb, policy, flow, &attempt);
 	int admitted = packet.protocol == IPPROTO_TCP ?
-			       admits_tcp(policy, flow, sk, &attempt) &&
+			       admits_tcp(skb, policy, flow, sk, &attempt) &&
 				       tls_admits(skb, policy, flow, sk,
 						  &attempt, packet.header) :
 			       admits_datagram(skb, policy, flow, sk, &attempt);
@@ -285,7 +286,7 @@ int leaf_ingress(struct __sk_buff *skb)
 	if (policy->state == AMBIT_POLICY_OPEN && !read_packet(skb, &packet)) {
 		attempt_begin(skb, &packet, 0, &attempt);
 		if (packet.protocol == IPPROTO_TCP ?
-			    admits_tcp(policy, flow, sk, &attempt) :
+			    admits_tcp(skb, policy, flow, sk, &attempt) :
 			    accepts_datagram(policy, flow, sk, &attempt))
 			return PASS;
 	}

@@ -62,8 +62,21 @@ static __always_inline int is_listed(const struct ambit_policy *policy,
 	return search.found;
 }
 
-GLOBAL int tls_listed(const struct ambit_policy *policy, struct pinned *pinned)
+/* Not passed to the functions below: a key to look up must be known to lie in a
+ * map (before 6.6), and what they are passed is just memory. */
+static __always_inline struct pinned *pinned_of(struct __sk_buff *skb)
 {
+	struct bpf_sock *sk = skb->sk;
+
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	return sk ? bpf_sk_storage_get(&pins, sk, 0, 0) : NULL;
+}
+
+GLOBAL int tls_listed(struct __sk_buff *skb, const struct ambit_policy *policy)
+{
+	struct pinned *pinned = pinned_of(skb);
+
 	if (!policy || !pinned)
 		return 0;
 	return is_listed(policy, pinned, &pinned->name, 0) ||
@@ -89,8 +102,9 @@ static __always_inline __u32 judge_payload(struct __sk_buff *skb,
 }
 
 GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
-		     struct pinned *pinned, __u32 header)
+		     __u32 header)
 {
+	struct pinned *pinned = pinned_of(skb);
 	struct {
 		__be16 ports[2];
 		__be32 sequence, acknowledged;

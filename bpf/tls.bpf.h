@@ -48,10 +48,10 @@ struct {
 /* Judges the packet of a waiting flow, whose TCP header is at `header`: TLS_RIGHT,
  * TLS_EMPTY or the reason to refuse it. */
 int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
-	      struct pinned *pinned, __u32 header);
+	      __u32 header);
 
 /* Whether the name that was seen is one that the entries stand for. */
-int tls_listed(const struct ambit_policy *policy, struct pinned *pinned);
+int tls_listed(struct __sk_buff *skb, const struct ambit_policy *policy);
 
 /* Records the refusal and has the socket destroyed, each once.  `attempt` has the
  * addresses of the socket: the node may translate those of the packet. */
@@ -91,7 +91,8 @@ static __always_inline int tls_begin(struct flow *flow, void *sk,
  * When the rules have changed under a flow that they still admit, as `attempt`
  * says: what has passed must be right for them too, or they ask for nothing.
  */
-static __always_inline int tls_holds(const struct ambit_policy *policy,
+static __always_inline int tls_holds(struct __sk_buff *skb,
+				     const struct ambit_policy *policy,
 				     struct flow *flow, void *sk,
 				     const struct attempt *attempt)
 {
@@ -103,7 +104,7 @@ static __always_inline int tls_holds(const struct ambit_policy *policy,
 	if (!pinned || flow->tls == TLS_FREE)
 		return 0;
 	tls_expect(pinned, attempt);
-	return flow->tls != TLS_PASSED || tls_listed(policy, pinned);
+	return flow->tls != TLS_PASSED || tls_listed(skb, policy);
 }
 
 /* 1: the packet of an admitted TCP flow may pass.  `flow` is not settled before
@@ -120,7 +121,7 @@ static __always_inline int tls_admits(struct __sk_buff *skb,
 	pinned = bpf_sk_storage_get(&pins, sk, 0, 0);
 	if (!pinned)
 		return 0;
-	int found = tls_judge(skb, policy, pinned, header);
+	int found = tls_judge(skb, policy, header);
 	if (found == TLS_EMPTY)
 		return 1;
 	if (found == TLS_RIGHT) {
