@@ -126,6 +126,21 @@ static __always_inline int is_open(void)
 	return now && now->open;
 }
 
+#define REFUSAL_NS (1000000000ULL / AMBIT_REFUSALS_SECOND)
+
+/* 1 if the agent may have one more refusal recorded now.  Each moves the moment at
+ * which all are paid for; it may lie as far ahead as a burst is long. */
+static __always_inline int pace(struct ambit_tally *tally, __u64 now)
+{
+	if (tally->paced_ns < now)
+		tally->paced_ns = now;
+	__u64 paid = __sync_fetch_and_add(&tally->paced_ns, REFUSAL_NS);
+	if (paid < now + AMBIT_REFUSALS_BURST * REFUSAL_NS)
+		return 1;
+	__sync_fetch_and_add(&tally->paced_ns, -REFUSAL_NS);
+	return 0;
+}
+
 /*
  * Takes a number and reserves the record.  NULL: the attempt must be refused, it
  * is counted as lost.  A cgroup whose rules were never written has no agent to
@@ -136,7 +151,7 @@ static __always_inline int is_open(void)
  * not lock the new one out.
  */
 static __always_inline struct ambit_record *
-record_reserve(const struct ambit_policy *policy)
+record_reserve(const struct ambit_policy *policy, __u8 verdict)
 {
 	int known = policy->state != AMBIT_POLICY_NONE;
 	__u32 slot = known ? policy->slot : 0;
@@ -147,9 +162,11 @@ record_reserve(const struct ambit_policy *policy)
 	if (!tally || !seen)
 		return NULL;
 	__u64 kseq = __sync_fetch_and_add(&tally->attempts, 1) + 1;
+	__u64 now = bpf_ktime_get_boot_ns();
 	/* Slot 0, the node's proof of itself, must work while it is closed. */
 	if (known && (!slot || is_open()) &&
-	    (__s64)(tally->produced - seen->records) < (__s64)AMBIT_RING_CREDIT)
+	    (__s64)(tally->produced - seen->records) < (__s64)AMBIT_RING_CREDIT &&
+	    (verdict == AMBIT_ALLOWED || pace(tally, now)))
 		record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
 	if (!record) {
 		__sync_fetch_and_add(&tally->lost, 1);
@@ -162,7 +179,7 @@ record_reserve(const struct ambit_policy *policy)
 	record->slot = slot;
 	record->kseq = kseq;
 	record->lost = tally->lost;
-	record->ktime_ns = bpf_ktime_get_boot_ns();
+	record->ktime_ns = now;
 	return record;
 }
 

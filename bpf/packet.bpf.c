@@ -108,7 +108,7 @@ GLOBAL int record_packet(struct __sk_buff *skb,
 {
 	if (!policy || !attempt)
 		return 0;
-	struct ambit_record *record = record_reserve(policy);
+	struct ambit_record *record = record_reserve(policy, attempt->verdict);
 	if (!record)
 		return 0;
 	record_fill(record, attempt);

@@ -9,7 +9,7 @@ GLOBAL int record_attempt(const struct ambit_policy *policy,
 {
 	if (!policy || !attempt)
 		return 0;
-	struct ambit_record *record = record_reserve(policy);
+	struct ambit_record *record = record_reserve(policy, attempt->verdict);
 	if (!record)
 		return 0;
 	record_fill(record, attempt);

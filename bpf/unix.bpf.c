@@ -140,7 +140,7 @@ static int record_name(const struct ambit_policy *policy,
 				  const struct name *name,
 				  const struct attempt *attempt)
 {
-	struct ambit_record *record = record_reserve(policy);
+	struct ambit_record *record = record_reserve(policy, attempt->verdict);
 
 	if (!record)
 		return 0;

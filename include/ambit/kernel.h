@@ -31,6 +31,16 @@
 #define AMBIT_SERVER_NAMES 65536	/* of all profiles in use */
 #define AMBIT_RING_CREDIT 2048U	/* undrained records one agent may own */
 
+/*
+ * Refused attempts cost an agent nothing, and each is a record: tried as fast as it
+ * can, they would fill the log's disk (130 MB/s), and then everybody is refused.
+ * So many are recorded at once, and then so many a second; what is beyond is refused
+ * all the same, and counted as lost.  A program that is refused in earnest stays
+ * below by far.
+ */
+#define AMBIT_REFUSALS_BURST 4096U
+#define AMBIT_REFUSALS_SECOND 500U
+
 /* Rule ids index the profile's egress list; these two are not in any list. */
 #define AMBIT_NO_RULE 0xffffU
 
@@ -140,7 +150,8 @@ struct ambit_tally {
 	__u64 lost;
 	__u64 dropped_packets;	/* packets the wall dropped, without a record each */
 	__u64 allowed;		/* attempts that were recorded and allowed */
-	__u64 pad[3];
+	__u64 paced_ns;		/* when all refusals so far are paid for */
+	__u64 pad[2];
 };
 
 /*

@@ -268,6 +268,32 @@ is "ring full: exactly as many are in the log as were allowed" \
 like "ring full: the gap is exact" \
 	"$(ambit audit show --json --agent filler | grep '"type_uid":100899')" "$lost"
 
+# ---- refusals as fast as they can be had: recorded at a pace, counted exactly ------------
+profile flooder
+run ambit run --quiet --profile flooder --name flooder -- python3 -c '
+import socket, sys
+refused = 0
+for _ in range(20000):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect((sys.argv[1], 7000))
+        except PermissionError:
+            refused += 1
+print(refused)' "$NET4.2"
+is "a flood: every attempt is refused" "$OUT$ERR" 20000
+recorded=$(ambit audit show --json --agent flooder | grep -c '"type_uid":400105')
+is "recorded up to a burst, and a little more" \
+	"$(test "$recorded" -ge 4096 && test "$recorded" -lt 8000 && echo yes)" yes
+is "the rest are gaps of exactly so many" "$(ambit audit show --json --agent flooder |
+	python3 -c '
+import json, sys
+lines = [json.loads(line) for line in sys.stdin]
+print(sum(line["unmapped"]["count"] for line in lines if line["activity_name"] == "Loss"))')" \
+	"$((20000 - recorded))"
+runs "another agent has not noticed" 0 ambit_run filler python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((sys.argv[1], 7000))' "$NET4.2"
+
 # ---- no node ---------------------------------------------------------------------------
 snapshot "$TAP_DIRECTORY/after"
 sed -i '/^descriptor/d; /roots/d; /^file etc/d' "$TAP_DIRECTORY/before" "$TAP_DIRECTORY/after"
