@@ -171,7 +171,7 @@ GLOBAL int tls_refuse(struct __sk_buff *skb, const struct ambit_policy *policy,
 	attempt->kind = AMBIT_ATTEMPT_TLS;
 	decided(attempt, AMBIT_DENIED, (enum ambit_reason)pinned->reason,
 		(__u16)pinned->entries[0]);
-	struct ambit_record *record = record_reserve(policy);
+	struct ambit_record *record = record_reserve(policy, attempt->verdict);
 	if (!record)
 		return 0;
 	record_fill(record, attempt);

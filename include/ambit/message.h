@@ -108,11 +108,12 @@ struct ambit_endpoint {
 	X(CREDENTIAL_ISSUED, 12, "credential issued", 1)      \
 	X(CREDENTIAL_RENEWED, 13, "credential renewed", 1)    \
 	X(CREDENTIAL_ENDED, 14, "credential ended", 0)        \
-	X(ADOPTED, 15, "agent adopted by a restarted node", 1)
+	X(ADOPTED, 15, "agent adopted by a restarted node", 1) \
+	X(CUT, 20, "agent cut off", 1)
 
 #define AMBIT_EVENT_ENUM(name, number, word, critical) \
 	AMBIT_EVENT_##name = number,
-enum ambit_event_kind { AMBIT_EVENTS(AMBIT_EVENT_ENUM) };
+enum ambit_event_kind { AMBIT_EVENTS(AMBIT_EVENT_ENUM) AMBIT_EVENT_LIMIT };
 #undef AMBIT_EVENT_ENUM
 
 struct ambit_event {

@@ -56,6 +56,8 @@ void agent_state(const json_t *agent, char ret_text[AGENT_TEXT])
 			 agent_text(agent, "state"),
 			 (long long)agent_number(end, "status"));
 	else
-		snprintf(ret_text, AGENT_TEXT, "%.46s",
-			 agent_text(agent, "state"));
+		snprintf(ret_text, AGENT_TEXT, "%.40s%s",
+			 agent_text(agent, "state"),
+			 json_is_true(json_object_get(agent, "cut")) ? " cut" :
+								       "");
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `ambit kill`, `ambit retire`, `ambit reinstate`: the commands that end agents
- * and take that back.  Each wants a reason, which goes into the audit log.  What
- * was ended is printed, so that a wrong name is seen at once.
+ * `ambit cut`, `ambit kill`, `ambit retire`, `ambit reinstate`: the commands that
+ * cut agents off, end them, and take that back.  Each wants a reason, which goes
+ * into the audit log.  What it happened to is printed, so that a wrong name is seen
+ * at once.
  */
 #include "agents.h"
 #include "command.h"
@@ -18,7 +19,13 @@ struct target {
 	struct options options;
 };
 
-/* The part that all three share.  -1 to go on. */
+static int takes_all(const struct command *command)
+{
+	return strcmp(command->name, "kill") == 0 ||
+	       strcmp(command->name, "cut") == 0;
+}
+
+/* The part that all share.  -1 to go on. */
 static int target_read(struct target *target, const struct command *command,
 		       int argc, char **argv)
 {
@@ -28,8 +35,8 @@ static int target_read(struct target *target, const struct command *command,
 		{ "json", &target->json, NULL },
 		{ "all", &target->all, NULL },
 	};
-	/* Only kill takes --all: its row is the last. */
-	size_t count = strcmp(command->name, "kill") == 0 ? 4 : 3;
+	/* Only cut and kill take --all: its row is the last. */
+	size_t count = takes_all(command) ? 4 : 3;
 
 	target->options = (struct options){ .command = command, .rows = rows,
 					    .row_count = count };
@@ -57,7 +64,7 @@ static json_t *agents_json(const struct target *target)
 	return array;
 }
 
-/* One line per agent that was ended; a line too if there was none. */
+/* One line per agent that it happened to; a line too if there was none. */
 static int print_ended(const char *what, const json_t *agents, int json)
 {
 	if (!json_is_array(agents))
@@ -96,7 +103,7 @@ static int end(const struct command *command, struct target *target,
 				 "profile", target->profile, "reason",
 				 target->reason);
 	if (!agents || !call ||
-	    (strcmp(method, "Kill") == 0 &&
+	    (takes_all(command) &&
 	     json_object_set_new(call, "all", json_boolean(target->all)))) {
 		json_decref(call);
 		return say_refusal(AMBIT_EXIT_FAILED, command->name, NULL,
@@ -115,6 +122,13 @@ static int end(const struct command *command, struct target *target,
 			     target->json);
 	reply_release(&reply);
 	return say_finish(status);
+}
+
+int cmd_cut(const struct command *command, int argc, char **argv)
+{
+	struct target target = { 0 };
+	int status = target_read(&target, command, argc, argv);
+	return status >= 0 ? status : end(command, &target, "Cut");
 }
 
 int cmd_kill(const struct command *command, int argc, char **argv)

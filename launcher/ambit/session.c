@@ -290,6 +290,18 @@ static void say_cause(const char *name, const char *cause, int signal)
 		say_note(name, "%s", said);
 }
 
+/* One line for all that was refused: the records say what, and by which program. */
+static void say_denials(const char *name, const json_t *agent)
+{
+	json_int_t denied = json_integer_value(json_object_get(agent, "denied"));
+	const char *id = json_string_value(json_object_get(agent, "id"));
+
+	if (denied > 0 && id)
+		say_note(name, "%lld attempt%s refused: ambit audit show "
+			 "--agent %s", (long long)denied,
+			 denied == 1 ? " was" : "s were", id);
+}
+
 /* Returns the agent's status. */
 static int report_end(const struct session *session)
 {
@@ -306,8 +318,10 @@ static int report_end(const struct session *session)
 				   "the node does not say how the agent ended");
 	if (session->options->json)
 		say_agent(stderr, "ended", session->end);
-	else if (!session->options->quiet && cause)
+	else if (!session->options->quiet && cause) {
 		say_cause(name ? name : session->agent, cause, (int)signal);
+		say_denials(name ? name : session->agent, agent);
+	}
 	return (int)value;
 }
 

@@ -52,6 +52,8 @@ static const struct kind_row {
 	    BY_AGENT | AGENT_PROCESS | ENDING),
 	ROW(KILL, "kill", PROCESS, 2, "Terminate", 2, 24, 3, 1,
 	    BY_CALLER | AGENT_PROCESS | ENDING),
+	ROW(CUT, "cut", ENTITY, 9, "Disable", 2, 24, 3, 1,
+	    BY_CALLER | AGENT_ENTITY),
 	ROW(RETIRE, "retire", ENTITY, 7, "Unenroll", 1, 8, 1, 1,
 	    BY_CALLER | AGENT_ENTITY),
 	ROW(RETIRE_PROFILE, "retire profile", ENTITY, 9, "Disable", 1, 8, 1, 1,

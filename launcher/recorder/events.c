@@ -128,7 +128,7 @@ static int take_event(struct recorder *recorder, const struct ambit_event *event
 		      struct error *error)
 {
 	if (event->kind < AMBIT_EVENT_NODE_START ||
-	    event->kind > AMBIT_EVENT_ADOPTED)
+	    event->kind >= AMBIT_EVENT_LIMIT)
 		return error_set(error, EBADMSG, "warden: event %u", event->kind);
 	char *line = log_room(&recorder->log, RECORDER_NOTICE_RESERVE);
 	if (!line) {

@@ -67,12 +67,13 @@ json_t *calls_agent(const struct agent *agent)
 	for (unsigned i = 0; i < agent->argument_count; i++)
 		json_array_append_new(command, text_json(agent->command[i]));
 	json_t *value = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:i, s:i,"
-		" s:o, s:I, s:I, s:I, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:i,"
+		" s:i, s:o, s:I, s:I, s:I, s:o}",
 		"id", agent->id, "name", agent->name, "profile", profile->name,
 		"profile_sha256", profile->sha256, "spiffe_id",
 		agent->spiffe_id, "task", agent->task, "owner", profile->owner,
 		"purpose", profile->purpose, "state", states[agent->state],
+		"cut", agent->cut,
 		"command", command, "pid", (int)agent->pid, "uid",
 		(int)agent->uid, "cgroup",
 		json_sprintf("%s/%s", agent->warden->cgroups.path, agent->id),
@@ -280,6 +281,7 @@ static const struct method {
 	{ AMBIT_INTERFACE ".Signal", calls_signal },
 	{ AMBIT_INTERFACE ".List", call_list },
 	{ AMBIT_INTERFACE ".Inspect", call_inspect },
+	{ AMBIT_INTERFACE ".Cut", calls_cut },
 	{ AMBIT_INTERFACE ".Kill", calls_kill },
 	{ AMBIT_INTERFACE ".Retire", calls_retire },
 	{ AMBIT_INTERFACE ".Reinstate", calls_reinstate },

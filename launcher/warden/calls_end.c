@@ -109,6 +109,36 @@ static int unpack_order(struct connection *connection, json_t *parameters,
 	return names_good(connection, order->names);
 }
 
+/* Cutting comes first, its record at once behind: a log that can't be written must
+ * not keep a flow alive. */
+void calls_cut(struct connection *connection, json_t *parameters)
+{
+	struct order order = { .kind = AMBIT_EVENT_CUT };
+	struct error error = { 0 };
+	struct agent *agent;
+
+	if (!unpack_order(connection, parameters, &order))
+		return;
+	json_t *agents = json_array();
+	AGENTS_EACH(connection->warden, agent) {
+		if (!chosen(&order, agent))
+			continue;
+		int failed = end_cut(agent, &error);
+		record_order(connection->warden, order.kind, agent, NULL,
+			     &connection->caller, order.reason);
+		if (!failed)
+			json_array_append_new(agents, calls_agent(agent));
+	}
+	/* The others are cut all the same; the first failure is told. */
+	if (error.code) {
+		json_decref(agents);
+		control_refuse(connection, error.text, "kill the agent",
+			       AMBIT_EXIT_FAILED);
+		return;
+	}
+	control_reply(connection, json_pack("{s:o}", "agents", agents), 0);
+}
+
 void calls_kill(struct connection *connection, json_t *parameters)
 {
 	struct order order = { .kind = AMBIT_EVENT_KILL };

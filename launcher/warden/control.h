@@ -68,6 +68,7 @@ json_t *calls_recall(const char *which);
 void calls_run(struct connection *connection, json_t *parameters);
 void calls_wait(struct connection *connection, json_t *parameters);
 void calls_signal(struct connection *connection, json_t *parameters);
+void calls_cut(struct connection *connection, json_t *parameters);
 void calls_kill(struct connection *connection, json_t *parameters);
 void calls_retire(struct connection *connection, json_t *parameters);
 void calls_reinstate(struct connection *connection, json_t *parameters);

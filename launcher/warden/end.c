@@ -29,26 +29,43 @@ static void set_cause(struct agent *agent, const char *cause)
 		snprintf(agent->cause, sizeof(agent->cause), "%s", cause);
 }
 
-/* Dying takes a moment; what the agent had under way must not. */
-static void cut(struct agent *agent)
+static int cut(struct agent *agent, struct error *error)
 {
 	static struct ambit_policy policy;
-	struct error ignored = { 0 };
 
 	policy = agent->compiled->plan->policy;
 	policy.instance = agent->instance;
 	policy.slot = agent->slot;
 	policy.state = AMBIT_POLICY_CUT;
 	policy.generation = 2;
-	kernel_policy(agent->warden->kernel, agent->cgroup_id, &policy, &ignored);
+	return kernel_policy(agent->warden->kernel, agent->cgroup_id, &policy,
+			     error);
+}
+
+int end_cut(struct agent *agent, struct error *error)
+{
+	if (agent->cgroup < 0)
+		return 0;
+	int failed = cut(agent, error);
+	if (failed)
+		return failed;
+	agent->cut = 1;
+	/* The packets are dropped already; now both ends hear of it. */
+	failed = sockets_destroy(agent->cgroup_id);
+	if (failed)
+		return error_errno(error, -failed, "sockets of %s", agent->id);
+	return agent->state == AGENT_RUNNING ? state_save(agent, error) : 0;
 }
 
 void end_kill(struct agent *agent, const char *cause)
 {
+	struct error ignored = { 0 };
+
 	set_cause(agent, cause);
 	if (agent->cgroup < 0)
 		return;
-	cut(agent);
+	/* Dying takes a moment; what the agent has under way must not. */
+	cut(agent, &ignored);
 	cgroup_kill(agent->cgroup);
 }
 

@@ -9,6 +9,10 @@
  * lifetime, retired, caller gone …; the first one stands. */
 void end_kill(struct agent *agent, const char *cause);
 
+/* Cuts the agent off while it runs on: nothing goes out or comes in from now on,
+ * and what is open is destroyed before this returns. */
+int end_cut(struct agent *agent, struct error *error);
+
 /* SIGTERM now, end_kill after the profile's grace. */
 void end_retire(struct agent *agent, const char *cause);
 

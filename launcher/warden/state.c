@@ -59,7 +59,7 @@ int state_save(const struct agent *agent, struct error *error)
 						strlen(agent->command[i])));
 	json_t *state = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s%, s:I, s:I, s:i, s:i, s:I, s:I, s:b,"
-		" s:i, s:i, s:o, s:o}",
+		" s:b, s:i, s:i, s:o, s:o}",
 		"id", agent->id, "name", agent->name, "task", agent->task,
 		"spiffe_id", agent->spiffe_id, "profile",
 		agent->compiled->canonical, agent->compiled->canonical_length,
@@ -68,7 +68,7 @@ int state_save(const struct agent *agent, struct error *error)
 		"slot", (int)agent->slot, "pid", (int)agent->pid,
 		"started", (json_int_t)agent->started_ms,
 		"deadline", (json_int_t)agent->deadline_ms,
-		"detached", agent->detached,
+		"detached", agent->detached, "cut", agent->cut,
 		"caller_uid", (int)agent->caller.uid,
 		"caller_pid", (int)agent->caller.pid,
 		"credentials", credentials_json(agent), "command", command);
@@ -171,18 +171,18 @@ static int take(struct warden *warden, json_t *state, struct agent *agent,
 {
 	const char *id, *name, *task, *spiffe_id, *profile;
 	json_int_t instance, cgroup_id, started, deadline;
-	int slot, pid, detached, uid, caller_pid;
+	int slot, pid, detached, is_cut, uid, caller_pid;
 	size_t length;
 	json_t *credentials, *command;
 
 	if (json_unpack(state,
 			"{s:s, s:s, s:s, s:s, s:s%, s:I, s:I, s:i, s:i, s:I,"
-			" s:I, s:b, s:i, s:i, s:o, s:o}",
+			" s:I, s:b, s:b, s:i, s:i, s:o, s:o}",
 			"id", &id, "name", &name, "task", &task, "spiffe_id",
 			&spiffe_id, "profile", &profile, &length, "instance",
 			&instance, "cgroup_id", &cgroup_id, "slot", &slot,
 			"pid", &pid, "started", &started, "deadline", &deadline,
-			"detached", &detached, "caller_uid", &uid, "caller_pid",
+			"detached", &detached, "cut", &is_cut, "caller_uid", &uid, "caller_pid",
 			&caller_pid, "credentials", &credentials, "command",
 			&command) < 0 ||
 	    slot <= SERVICES || slot >= AMBIT_SLOTS || warden->agents[slot])
@@ -206,6 +206,7 @@ static int take(struct warden *warden, json_t *state, struct agent *agent,
 	agent->started_ms = (uint64_t)started;
 	agent->deadline_ms = (uint64_t)deadline;
 	agent->detached = detached;
+	agent->cut = is_cut;
 	agent->caller = (struct caller){ (uint32_t)uid, (uint32_t)caller_pid };
 	return 0;
 }

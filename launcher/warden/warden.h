@@ -95,6 +95,7 @@ struct agent {
 	struct compiled *compiled;
 	struct caller caller;
 	int detached;
+	int cut;		/* reaches nothing any more, though it runs */
 	char **command;		/* argument_count texts, one allocation each */
 	unsigned argument_count;
 	uint64_t started_ms, ended_ms;
