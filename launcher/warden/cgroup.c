@@ -6,8 +6,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #define CGROUP2_MAGIC 0x63677270
@@ -193,6 +195,37 @@ int cgroup_limit(const struct cgroup_tree *tree, int fd,
 int cgroup_kill(int fd)
 {
 	return write_text(fd, "cgroup.kill", "1");
+}
+
+#define ENDING 64	/* members whose end is awaited at a time */
+
+/* A cgroup is empty a moment before its processes have ended: process 1 of a pid
+ * namespace still waits for the others there (do_exit: cgroup_exit comes before
+ * exit_notify).  Hence by their pidfds. */
+void cgroup_end(int fd)
+{
+	struct pollfd members[ENDING];
+	nfds_t count;
+
+	do {
+		OWN_FD procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+		OWN_FILE *file = procs < 0 ? NULL :
+					     fdopen(own_take_fd(&procs), "r");
+		int pid;
+		for (count = 0; file && count < ENDING &&
+				fscanf(file, "%d", &pid) == 1;) {
+			int member = (int)syscall(SYS_pidfd_open, pid, 0);
+			if (member >= 0)
+				members[count++] = (struct pollfd){ member, POLLIN,
+								    0 };
+		}
+		cgroup_kill(fd);
+		for (nfds_t i = 0; i < count; i++) {
+			while (poll(&members[i], 1, -1) < 0 && errno == EINTR)
+				continue;
+			close(members[i].fd);
+		}
+	} while (count || cgroup_populated(fd) > 0);
 }
 
 int cgroup_populated(int fd)

@@ -43,6 +43,9 @@ int cgroup_limit(const struct cgroup_tree *tree, int fd,
 /* Kills every process of the leaf; the kernel does it even while they fork. */
 int cgroup_kill(int fd);
 
+/* The same, and waits until each of them has ended. */
+void cgroup_end(int fd);
+
 /* 1 while processes are in the leaf, 0 when not, negative errno. */
 int cgroup_populated(int fd);
 

@@ -13,7 +13,6 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/file.h>
@@ -270,9 +269,7 @@ static void sweep_one(struct warden *warden, const char *id)
 	snprintf(left.id, sizeof(left.id), "%s", id);
 	if (cgroup_make(&warden->cgroups, id, 1, &left.cgroup, &left.cgroup_id,
 			&ignored) == 0) {
-		cgroup_kill(left.cgroup);
-		while (cgroup_populated(left.cgroup) > 0)
-			sched_yield();
+		cgroup_end(left.cgroup);
 		kernel_detach(warden->kernel, left.cgroup_id, &ignored);
 		own_close(&left.cgroup);
 		cgroup_remove(&warden->cgroups, id);

@@ -40,7 +40,6 @@ commands='run, ps, inspect, cut, kill, retire, reinstate, profile, audit, doctor
 run='usage: ambit run --profile NAME|FILE [--task ID] [--name N] [--detach] [--json] [--quiet] [--] [COMMAND [ARG...]]'
 kill='usage: ambit kill AGENT... | --profile P | --all --reason TEXT [--json]'
 retire='usage: ambit retire AGENT... | --profile P --reason TEXT [--json]'
-refused 2 "ambit: cut: no such command (the commands are $commands)" cut
 refused 2 "ambit: --verbose: no such command (the commands are $commands)" --verbose
 refused 2 "ambit: : no such command (the commands are $commands)" ''
 refused 2 "ambit: run: --profile is missing ($run)" run
@@ -75,7 +74,7 @@ refused 2 'ambit: run: --\xff\u{202e}: no such option ('"$run)" run $'--\xff\u20
 
 # ---- help and version ------------------------------------------------------
 is "$($ambit --version)" "ambit 0.1.0" "the version"
-is "$($ambit --help 2>&1 | grep -c '^  [a-z]')" 10 "--help lists every command"
+is "$($ambit --help 2>&1 | grep -c '^  [a-z]')" 11 "--help lists every command"
 $ambit >"$top/out" 2>"$top/err"
 is "$?:$(wc -c <"$top/out"):$(head -n 1 "$top/err")" "2:0:usage: ambit COMMAND ..." \
 	"no command: usage on stderr"

@@ -47,7 +47,7 @@ run: {directory: $WORK/out}"
 works() {
 	works_name=$1 works_profile=$2 works_wanted=$3
 	shift 3
-	run ambit_run "$works_profile" "$@"
+	run ambit run --quiet --profile "$works_profile" -- "$@"
 	is "$works_name" "$STATUS $OUT $(printf %s "$ERR" | head -c 1000)" "0 $works_wanted "
 }
 
