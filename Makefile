@@ -37,7 +37,8 @@ BUILD_PACKAGES := gcc make libc6-dev linux-libc-dev musl-tools clang bpftool \
 	libjansson-dev
 TEST_PACKAGES := perl iproute2 openssl curl git python3 python3-jwt \
 	python3-cryptography nodejs nginx-light procps tmux bubblewrap hyperfine \
-	util-linux gcc-multilib man-db mandoc libclang-rt-dev
+	util-linux gcc-multilib man-db mandoc libclang-rt-dev gnutls-bin \
+	golang-go
 
 # ---- what is made of what -------------------------------------------------
 sources = $(sort $(wildcard launcher/$(1)/*.c))

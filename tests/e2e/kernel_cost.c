@@ -209,6 +209,7 @@ int test_cost(struct outside *outside)
 		       costs[i].name, without[ROUNDS / 2], with[ROUNDS / 2],
 		       with[ROUNDS / 2] - without[ROUNDS / 2]);
 	}
+	cost_tls();
 	kill(peers.pid, 9);
 	agent_end(&peers);
 	agent_end(&free_agent);

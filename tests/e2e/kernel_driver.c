@@ -2,7 +2,7 @@
 /*
  * The kernel programs with nothing but their loader: kernel.t runs this in
  * namespaces of its own.  Arguments: a directory on a bpffs, an empty cgroup, and
- * "test" or "cost".
+ * "test", "cost" or "tls".
  */
 #include "kernel_driver.h"
 #include "tap.h"
@@ -352,6 +352,8 @@ int main(int argc, char **argv)
 	node.parent_path = argv[2];
 	node.parent = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(node.parent < 0, NULL);
+	if (!strcmp(argv[3], "tls"))
+		return hold_tls();
 	outside.tcp = outside_listen(TCP_PORT);
 	outside.udp = outside_udp(UDP_PORT);
 	if (!strcmp(argv[3], "cost"))

@@ -21,6 +21,8 @@ void test_flows(struct outside *outside);
 void test_datagrams(struct outside *outside);
 void test_accounts(struct outside *outside);
 void test_tls(struct outside *outside);	/* kernel_tls.c */
+int hold_tls(void);	/* bounds real clients, for tls.t */
+int cost_tls(void);	/* a pinned connection against one that is not */
 void test_wall(struct outside *outside);	/* kernel_driver.c */
 void test_pins(struct outside *outside);
 int test_cost(struct outside *outside);	/* kernel_cost.c */

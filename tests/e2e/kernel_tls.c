@@ -70,7 +70,7 @@ static void *execute(void *unused)
 /* ---- what the client sends ------------------------------------------------------ */
 
 enum way {
-	WHOLE, BYTES, MORE, URGENT, FAST, FAST_OPTION, AFTER_BYTE, TWICE, AGAIN,
+	WHOLE, EARLY, BYTES, MORE, URGENT, FAST, FAST_OPTION, AFTER_BYTE, TWICE, AGAIN,
 };
 
 static const struct row {
@@ -88,6 +88,8 @@ static const struct row {
 	{ "a hello of 6 KB", { .before = 6000 } },
 	{ "a hello of 16 KB", { .last = 16000 } },
 	{ "a hello put together by MSG_MORE", { .name = HELLO_FOR }, .way = MORE },
+	{ "the right name with early data behind it", { .name = HELLO_FOR },
+	  .way = EARLY },
 	{ "the right name by Fast Open", { .name = HELLO_FOR }, .way = FAST },
 	{ "the right name by the Fast Open option", { .name = HELLO_FOR },
 	  .way = FAST_OPTION },
@@ -123,6 +125,9 @@ static const struct row {
 	  .reason = AMBIT_REASON_NOT_TLS },
 	{ "an urgent byte in the hello", { .name = HELLO_FOR }, .way = URGENT,
 	  .reason = AMBIT_REASON_TLS_UNREADABLE },
+	{ "a wrong name with early data behind it", { .name = "evil.example.org" },
+	  .way = EARLY,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
 	{ "a wrong name by Fast Open", { .name = "evil.example.org" }, .way = FAST,
 	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
 	{ "a wrong name by the Fast Open option", { .name = "evil.example.org" },
@@ -158,11 +163,17 @@ static int tell_waited(const struct place UNUSED *unused, int UNUSED unused_too)
 static long send_by(int fd, enum way way, const struct place *place,
 		    const struct bytes *hello)
 {
-	static struct bytes right;
+	static struct bytes right, early;
 	size_t half = hello->length / 2;
 	int one = 1;
 
 	switch (way) {
+	case EARLY:
+		early = *hello;
+		put(&early, 0x170303, 3);
+		put(&early, 100, 2);
+		put_many(&early, 'e', 100);
+		return send(fd, early.at, early.length, MSG_NOSIGNAL);
 	case BYTES:
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		for (__u32 i = 0; i < hello->length; i++)
@@ -419,4 +430,137 @@ void test_tls(struct outside *outside)
 	add_names(1);
 	bounded_end(&agent);
 	records_read();
+}
+
+/* ---- for real clients -------------------------------------------------------------- */
+
+static void print_refusals(void)
+{
+	static const char *const words[] = {
+#define WORD(name, number, word) [number] = word,
+		AMBIT_ATTEMPTS(WORD)
+#undef WORD
+	};
+	static const char *const reasons[] = {
+#define WORD(name, number, word) [number] = #name,
+		AMBIT_REASONS(WORD)
+#undef WORD
+	};
+
+	records_read();
+	for (size_t i = 0; i < record_count; i++)
+		if (records[i].verdict == AMBIT_DENIED)
+			printf("%s %s %.*s\n", words[records[i].attempt],
+			       reasons[records[i].reason],
+			       records[i].path_length, records[i].path);
+	puts("end");
+	fflush(stdout);
+}
+
+/* Bounds the cgroup "clients" until stdin ends; for each line of it prints what
+ * was refused meanwhile. */
+int hold_tls(void)
+{
+	struct error error = { 0 };
+	struct bounded clients;
+	char line[64];
+
+	node_open();
+	must(kernel_wall(node.kernel, node.parent, &error), &error);
+	bounded_start(&clients, "clients", 3);
+	clients.policy.profile = PROFILE;
+	add_names(0);
+	require_all(&clients);
+	policy_allow(&clients, SERVER, 32, IPPROTO_TCP, 7444, 7444);
+	clients.policy.rules[clients.policy.rule_count - 1].id = 9;
+	bounded_apply(&clients);
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		struct pollfd wait[] = {
+			{ STDIN_FILENO, POLLIN, 0 },
+			{ tls_condemned(node.kernel), POLLIN, 0 },
+		};
+		must(poll(wait, 2, -1) < 0, NULL);
+		if (wait[1].revents)
+			tls_execute(node.kernel);
+		if (!wait[0].revents)
+			continue;
+		if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
+			break;
+		print_refusals();
+	}
+	add_names(1);
+	bounded_end(&clients);
+	must(kernel_unpin(node.kernel, &error), &error);
+	kernel_close(node.kernel);
+	return 0;
+}
+
+/* ---- what it costs ------------------------------------------------------------------- */
+
+/* Connect and first send; the server's part does not count. */
+static int cost_hello(const struct place *place, int count)
+{
+	static struct bytes hello;
+	int64_t total = 0;
+	char byte;
+
+	build(&hello, &(struct shape){ .name = HELLO_FOR, .after = 200 });
+	for (int i = 0; i < count; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int64_t start = now();
+		if (connect(fd, (const struct sockaddr *)&place->address,
+			    place->length) < 0 ||
+		    send(fd, hello.at, hello.length, MSG_NOSIGNAL) < 0)
+			return -errno;
+		total += now() - start;
+		if (recv(fd, &byte, 1, 0) != 1)
+			return -EPROTO;
+		close(fd);
+	}
+	return (int)(total / count);
+}
+
+#define ROUNDS 31
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+int cost_tls(void)
+{
+	struct bounded agent;
+	int pinned[ROUNDS], plain[ROUNDS];
+	pthread_t thread;
+
+	server.listener = outside_listen(PORT);
+	must(pthread_create(&thread, NULL, serve, NULL), NULL);
+	bounded_start(&agent, "tls-cost", 15);
+	agent.policy.profile = PROFILE;
+	add_names(0);
+	require(&agent, SERVER, 32, 0, PORT);
+	policy_allow(&agent, "203.0.113.6", 32, IPPROTO_TCP, PORT, PORT);
+	bounded_apply(&agent);
+	for (int round = -1; round < ROUNDS; round++) {
+		int at = round < 0 ? 0 : round;
+		plain[at] = bounded_do(&agent, cost_hello, "203.0.113.6", PORT, 50);
+		records_read();
+		pinned[at] = bounded_do(&agent, cost_hello, SERVER, PORT, 50);
+		must(plain[at] < 0 || pinned[at] < 0, NULL);
+		records_read();
+	}
+	qsort(plain, ROUNDS, sizeof(int), compare);
+	qsort(pinned, ROUNDS, sizeof(int), compare);
+	printf("%-32s %8d ns without, %8d ns with: %+d ns\n",
+	       "TLS hello, pinned", plain[ROUNDS / 2], pinned[ROUNDS / 2],
+	       pinned[ROUNDS / 2] - plain[ROUNDS / 2]);
+	server.stop = 1;
+	shutdown(server.listener, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(server.listener);
+	add_names(1);
+	bounded_end(&agent);
+	return 0;
 }
