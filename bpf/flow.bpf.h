@@ -40,6 +40,11 @@ struct flow {
 	struct destination known[FLOW_KNOWN];	/* TCP uses the first alone */
 	__u64 dropped;		/* generation + 1 of the last recorded drop */
 	__u32 tls;		/* enum tls_state */
+	/* TCP: generation + 1 of the rules that admit what the socket is connected
+	 * to; 0: not known.  Written by the connect hook, which runs under the
+	 * socket's lock before the kernel takes the address over, and never
+	 * inherited, so that it needs no look at the address again. */
+	__u32 settled;
 	/* How often the leaf program of a hook has run and the wall's not yet.
 	 * Counted whatever the leaf decided: its own refusal stands anyway. */
 	__s32 pending[HOOKS];
@@ -139,6 +144,7 @@ static __always_inline void flow_admit(struct flow *flow,
 	__u16 port = attempt->port;
 	int tcp = attempt->protocol == IPPROTO_TCP;
 
+	flow->settled = 0;
 	bpf_spin_lock(&flow->lock);
 	if (flow->instance != instance) {
 #pragma clang loop unroll(disable)
@@ -162,11 +168,25 @@ static __always_inline void flow_admit(struct flow *flow,
 	to->port = port;
 	to->generation = generation;
 	bpf_spin_unlock(&flow->lock);
+	if (tcp)
+		flow->settled = generation + 1;
+}
+
+/* Whether a TCP socket that does not listen has what the present rules admit at its
+ * other end, and its first bytes need no judging any more. */
+static __always_inline int flow_is_settled(const struct flow *flow,
+					   const struct ambit_policy *policy)
+{
+	return flow->settled == policy->generation + 1 &&
+	       flow->instance == policy->instance &&
+	       policy->state == AMBIT_POLICY_OPEN &&
+	       (flow->tls == TLS_FREE || flow->tls == TLS_PASSED);
 }
 
 /* A TCP socket whose new connect was refused has no admitted flow any more. */
 static __always_inline void flow_forget(struct flow *flow)
 {
+	flow->settled = 0;
 	bpf_spin_lock(&flow->lock);
 	flow->known[0].port = 0;
 	bpf_spin_unlock(&flow->lock);

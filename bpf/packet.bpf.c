@@ -214,13 +214,41 @@ static __always_inline void attempt_begin(struct __sk_buff *skb,
 	denied(attempt, AMBIT_REASON_NOT_ADMITTED);
 }
 
+/* 1 for plain TCP: no options, no extension headers, no fragment, as the packets
+ * of a socket are unless somebody is at work.  Read in place. */
+static __always_inline int is_plain_tcp(struct __sk_buff *skb)
+{
+	const void *data = (const void *)(long)skb->data;
+	const void *end = (const void *)(long)skb->data_end;
+	const struct iphdr *ip = data;
+	const struct ipv6hdr *six = data;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return (const void *)(ip + 1) <= end &&
+		       *(const __u8 *)data == 0x45 &&
+		       ip->protocol == IPPROTO_TCP &&
+		       !(ip->frag_off & bpf_htons(FRAGMENT_BITS));
+	return skb->protocol == bpf_htons(ETH_P_IPV6) &&
+	       (const void *)(six + 1) <= end &&
+	       *(const __u8 *)data >> 4 == 6 && six->nexthdr == IPPROTO_TCP;
+}
+
+/* Most packets: of a connection that was decided, recorded and is still admitted.
+ * An answer to a SYN shows its listening socket, which has no such thing. */
+static __always_inline int is_settled(struct __sk_buff *skb,
+				      const struct ambit_policy *policy,
+				      const struct flow *flow,
+				      const struct bpf_sock *sk)
+{
+	return sk->protocol == IPPROTO_TCP && sk->state != STATE_LISTEN &&
+	       flow_is_settled(flow, policy) && is_plain_tcp(skb);
+}
+
 SEC("cgroup_skb/egress")
 int leaf_egress(struct __sk_buff *skb)
 {
 	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
 	struct bpf_sock *sk = skb->sk;
-	struct packet packet = {};
-	struct attempt attempt = {};
 
 	if (!sk)
 		return REFUSE;
@@ -230,6 +258,10 @@ int leaf_egress(struct __sk_buff *skb)
 	struct flow *flow = flow_enter(sk, HOOK_EGRESS);
 	if (!flow)
 		return REFUSE;
+	if (is_settled(skb, policy, flow, sk))
+		return PASS;
+	struct packet packet = {};
+	struct attempt attempt = {};
 	int reason = read_packet(skb, &packet);
 	attempt_begin(skb, &packet, 1, &attempt);
 	attempt.family = (__u8)sk->family;
@@ -272,8 +304,6 @@ int leaf_ingress(struct __sk_buff *skb)
 {
 	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
 	struct bpf_sock *sk = skb->sk;
-	struct packet packet = {};
-	struct attempt attempt = {};
 
 	if (!sk)
 		return REFUSE;
@@ -283,6 +313,10 @@ int leaf_ingress(struct __sk_buff *skb)
 	struct flow *flow = flow_enter(sk, HOOK_INGRESS);
 	if (!flow)
 		return REFUSE;
+	if (is_settled(skb, policy, flow, sk))
+		return PASS;
+	struct packet packet = {};
+	struct attempt attempt = {};
 	if (policy->state == AMBIT_POLICY_OPEN && !read_packet(skb, &packet)) {
 		attempt_begin(skb, &packet, 0, &attempt);
 		if (packet.protocol == IPPROTO_TCP ?
