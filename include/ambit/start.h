@@ -54,6 +54,8 @@ struct ambit_start {
 	uint32_t landlock_abi;	/* as the node proved it */
 	uint32_t end_file;	/* descriptor index: takes the wait status, so that
 				 * it outlives a warden that is not there */
+	uint32_t filter_ahead;	/* 1: the command's filters permit what comes between
+				 * them and execve, so they are loaded ahead */
 	uint64_t processes;	/* RLIMIT_NPROC, ambit-init included */
 	uint64_t open_files;
 	uint64_t file_size;
@@ -102,6 +104,8 @@ struct ambit_request {
 	X(CAPABILITIES, "drop capabilities")                \
 	X(PRIVILEGES, "set no_new_privs")                   \
 	X(LANDLOCK, "enter Landlock")                       \
+	X(SESSION, "start a session")                       \
+	X(SECCOMP, "load the system-call filter")           \
 	X(PREPARED, "say that the place is prepared")       \
 	X(REQUEST, "receive the request")                   \
 	X(TERMINAL, "make the terminal")                    \
@@ -109,8 +113,6 @@ struct ambit_request {
 	X(DIRECTORY, "enter the working directory")         \
 	X(COMMAND, "find the command")                      \
 	X(READY, "wait for the word to go")                 \
-	X(SESSION, "start a session")                       \
-	X(SECCOMP, "load the system-call filter")           \
 	X(EXEC, "execute the command")
 
 #define AMBIT_STEP_ENUM(name, word) AMBIT_STEP_##name,
@@ -118,7 +120,7 @@ enum ambit_step { AMBIT_STEPS(AMBIT_STEP_ENUM) AMBIT_STEP_COUNT };
 #undef AMBIT_STEP_ENUM
 
 enum ambit_gate_kind {
-	AMBIT_GATE_PREPARED = 1,	/* bounded, but for the filter of the command */
+	AMBIT_GATE_PREPARED = 1,	/* bounded; waits for a request */
 	AMBIT_GATE_READY,	/* may go; with the terminal's master, if any */
 	AMBIT_GATE_RUNNING,	/* executed; value: pid of the command, as
 				 * ambit-init sees it */

@@ -64,6 +64,7 @@ int confine_filter(const struct init *init, uint32_t offset, uint32_t length);
 int landlock_enter(struct init *init);
 
 /* run.c: the command, and process 1 behind it. */
+int run_ahead(struct init *init);
 int run_prepared(struct init *init);
 int run_find(struct init *init);
 int run_wait(struct init *init);

@@ -38,6 +38,8 @@ static int (*const steps[AMBIT_STEP_COUNT])(struct init *init) = {
 	[AMBIT_STEP_CAPABILITIES] = confine_capabilities,
 	[AMBIT_STEP_PRIVILEGES] = confine_privileges,
 	[AMBIT_STEP_LANDLOCK] = landlock_enter,
+	/* SESSION and SECCOMP, too, run in the command's own process. */
+	[AMBIT_STEP_SESSION] = run_ahead,
 	[AMBIT_STEP_PREPARED] = run_prepared,
 	/* From here on it is about one request. */
 	[AMBIT_STEP_REQUEST] = start_request,
@@ -46,7 +48,7 @@ static int (*const steps[AMBIT_STEP_COUNT])(struct init *init) = {
 	[AMBIT_STEP_DIRECTORY] = confine_directory,
 	[AMBIT_STEP_COMMAND] = run_find,
 	[AMBIT_STEP_READY] = run_wait,
-	/* SESSION, SECCOMP and EXEC run in the command's own process. */
+	/* Runs in the command's process, too. */
 	[AMBIT_STEP_EXEC] = run_start,
 };
 

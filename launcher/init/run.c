@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,20 +93,38 @@ int run_wait(struct init *init)
 	return got == 1 ? 0 : -ECANCELED;
 }
 
-struct command {
+/* Shared by process 1 and the process that becomes the command, on the memory of
+ * process 1.  The words are waited for with futex(2). */
+static struct command {
 	struct init *init;
 	enum ambit_step step;	/* the failing one */
 	int error;
 	int failed;		/* it ended before it became the command */
-};
+	uint32_t waits;		/* 1: it has a session, and waits for `go` */
+	uint32_t go;
+	uint32_t here;		/* 0 once it has memory of its own, or ended: the
+				 * kernel clears it (set_tid_address(2)) */
+} command = { .here = 1 };
 
-static int session(struct init *init)
+/* Not FUTEX_PRIVATE_FLAG: the kernel's own wake-up of `here` has none. */
+static void await(const uint32_t *word, uint32_t while_it_is)
+{
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == while_it_is)
+		syscall(SYS_futex, word, FUTEX_WAIT, while_it_is, NULL, NULL, 0);
+}
+
+static void tell(uint32_t *word)
+{
+	__atomic_store_n(word, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static int session(void)
 {
 	sigset_t none;
 
+	syscall(SYS_set_tid_address, &command.here);
 	if (setsid() < 0)
-		return -errno;
-	if (init->terminal >= 0 && ioctl(init->terminal, TIOCSCTTY, 0) < 0)
 		return -errno;
 	/* Ignored signals outlive exec; nothing of the warden's may. */
 	for (int signal_number = 1; signal_number < NSIG; signal_number++)
@@ -113,47 +133,88 @@ static int session(struct init *init)
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
 
-/* Runs in the command's process, on the memory of process 1, which waits
- * (vfork): errors are written where it reads them. */
-static int command_main(void *argument)
+static int load_filters(const struct init *init)
 {
-	struct command *command = argument;
-	struct init *init = command->init;
 	const struct ambit_start *start = init->start;
 
-	command->step = AMBIT_STEP_SESSION;
-	command->error = session(init);
-	if (!command->error) {
-		command->step = AMBIT_STEP_SECCOMP;
-		command->error = confine_filter(init, start->refuse_filter,
-						start->refuse_filter_length);
+	command.step = AMBIT_STEP_SECCOMP;
+	int error = confine_filter(init, start->refuse_filter,
+				   start->refuse_filter_length);
+	return error ? error : confine_filter(init, start->allow_filter,
+					      start->allow_filter_length);
+}
+
+static int become(const struct init *init)
+{
+	int error = 0;
+
+	command.step = AMBIT_STEP_SESSION;
+	if (init->terminal >= 0 && ioctl(init->terminal, TIOCSCTTY, 0) < 0)
+		return -errno;
+	if (!init->start->filter_ahead)
+		error = load_filters(init);
+	if (error)
+		return error;
+	command.step = AMBIT_STEP_EXEC;
+	execve(init->command, init->arguments, init->environment);
+	return -errno;
+}
+
+/* Runs in the command's process, on the memory of process 1.  Of the two only one
+ * is at work at any time, so they may share errno, too. */
+static int command_main(void *argument)
+{
+	const struct init *init = argument;
+
+	command.step = AMBIT_STEP_SESSION;
+	command.error = session();
+	if (!command.error && init->start->filter_ahead)
+		command.error = load_filters(init);
+	if (!command.error) {
+		tell(&command.waits);
+		await(&command.go, 0);
+		command.error = become(init);
 	}
-	if (!command->error)
-		command->error = confine_filter(init, start->allow_filter,
-						start->allow_filter_length);
-	if (!command->error) {
-		command->step = AMBIT_STEP_EXEC;
-		execve(init->command, init->arguments, init->environment);
-		command->error = -errno;
-	}
-	command->failed = 1;
+	command.failed = 1;
+	tell(&command.waits);
 	_exit(1);
 }
 
-int run_start(struct init *init)
+/* The process of the command is made ahead of its launch, with its filters where
+ * these permit what is still to be done: translating them to machine code takes
+ * the kernel longer than anything else here. */
+int run_ahead(struct init *init)
 {
 	static _Alignas(16) char stack[64 << 10];
-	struct command command = { .init = init };
 	sigset_t all;
 
 	sigfillset(&all);
 	if (sigprocmask(SIG_BLOCK, &all, NULL) < 0 ||
 	    fcntl(init->gate, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
+	/* The descriptors are shared until exec, so that stdio may come later;
+	 * so are directory and umask. */
 	init->command_pid = clone(command_main, stack + sizeof(stack),
-				  CLONE_VM | CLONE_VFORK | SIGCHLD, &command);
+				  CLONE_VM | CLONE_FILES | CLONE_FS | SIGCHLD,
+				  init);
 	if (init->command_pid < 0)
 		return -errno;
+	await(&command.waits, 0);
+	if (!command.failed)
+		return 0;
+	init->step = command.step;
+	return command.error;
+}
+
+int run_start(struct init *init)
+{
+	/* Killed by somebody while it waited. */
+	if (!__atomic_load_n(&command.here, __ATOMIC_ACQUIRE))
+		return -ESRCH;
+	tell(&command.go);
+	/* exec gives it descriptors of its own before it gives it memory
+	 * (begin_new_exec), so what is closed below is this process's alone. */
+	await(&command.here, 1);
 	/* Here the command was executed, or it ended before. */
 	if (command.failed) {
 		init->step = command.step;
@@ -164,6 +225,8 @@ int run_start(struct init *init)
 	int error = init_report(init, &gate, -1);
 	if (error)
 		return error;
+	if (unshare(CLONE_FS) < 0)
+		return -errno;
 	/* From here on process 1 needs five calls; it gets no more. */
 	for (int fd = 0; fd < 3; fd++)
 		close(fd);

@@ -353,6 +353,23 @@ static int has_pins(const struct profile *profile)
 	return 0;
 }
 
+/* What ambit-init calls between loading the command's filters and execve, which no
+ * profile can do without: it waits for the launch and takes the terminal. */
+static int permits_waiting(const struct filter_rule *allow, size_t count)
+{
+	static const char *const calls[] = { "futex", "ioctl" };
+	size_t found = 0;
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		for (size_t j = 0; j < count; j++)
+			if (!strcmp(allow[j].call, calls[i]) &&
+			    !allow[j].conditions[0].used) {
+				found++;
+				break;
+			}
+	return found == sizeof(calls) / sizeof(*calls);
+}
+
 static int compile(struct builder *builder)
 {
 	const struct syscalls_node node = {
@@ -368,6 +385,7 @@ static int compile(struct builder *builder)
 		return result;
 	for (size_t i = 0; i < count; i++)
 		builder->plan->listens |= !strcmp(allow[i].call, "listen");
+	builder->plan->filter_ahead = permits_waiting(allow, count);
 	const struct filter_rule *refuse =
 		syscalls_refusals(has_pins(builder->profile), &refusals);
 	result = filter_compile(allow, count, refuse, refusals,

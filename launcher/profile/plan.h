@@ -50,6 +50,8 @@ struct plan {
 	struct ambit_policy policy;
 	struct filter filter;
 	int listens;		/* listen(2) is in the filter */
+	int filter_ahead;	/* the filter permits what ambit-init does between
+				 * loading it and execve */
 };
 
 /* Builds the plan.  A clause that can't be enforced is not an error: it is a row

@@ -336,6 +336,7 @@ static void put_numbers(const struct agent *agent)
 					  &start()->init_filter_length);
 	start()->refuse_filter = put_filter(&plan->filter.refuse,
 					    &start()->refuse_filter_length);
+	start()->filter_ahead = (uint32_t)plan->filter_ahead;
 	start()->allow_filter = put_filter(&plan->filter.allow,
 					   &start()->allow_filter_length);
 }

@@ -13,6 +13,7 @@
 #include "state.h"
 #include "timer.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -177,6 +178,14 @@ void slots_ended(struct agent *agent)
 		agent->compiled->prepare_failed = 1;
 }
 
+/* The loop may not have come to the news yet. */
+static int is_waiting(const struct agent *agent)
+{
+	struct pollfd gate = { .fd = agent->gate.fd };
+
+	return agent->gate_prepared && poll(&gate, 1, 0) == 0;
+}
+
 /* What was mounted must still be what the profile lists, and the process must
  * wait for its request. */
 int slots_take(struct warden *warden, struct compiled *compiled,
@@ -187,7 +196,7 @@ int slots_take(struct warden *warden, struct compiled *compiled,
 
 	compiled->prepare_failed = 0;
 	while (compiled->prepared && (agent = next_place(warden, compiled, &at))) {
-		if (!agent->gate_prepared)
+		if (!is_waiting(agent))
 			continue;
 		if (!packet_is_current(agent)) {
 			discard(agent);

@@ -12,25 +12,28 @@ chmod 755 "$WORK"
 mkdir "$WORK/data"
 echo first >"$WORK/data/file"
 profile plain
+profile narrow "syscalls: {deny: [ioctl]}"
 profile listed "files: {read: [$WORK/data]}"
 
-# prepared: pids of the processes that wait for a launch.
+# prepared: pids of the processes that wait for a launch, one for each place: the
+# process that is to become the command is the child of another.
 cat >"$TAP_DIRECTORY/prepared.py" <<'PYTHON'
 import json, os, subprocess, sys
 def prepared():
     listed = subprocess.run(["ambit", "ps", "--json"], capture_output=True, text=True).stdout
     agents = {json.loads(line)["pid"] for line in listed.splitlines()}
     mine = ("AMBIT_ROOT=" + os.environ["AMBIT_ROOT"]).encode()
-    found = []
+    parents = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             name = open(f"/proc/{pid}/comm").read().strip()
             environment = open(f"/proc/{pid}/environ", "rb").read().split(b"\0")
+            parent = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1]
         except OSError:
             continue
         if name == "ambit-init" and mine in environment and int(pid) not in agents:
-            found.append(pid)
-    return found
+            parents[pid] = parent
+    return [pid for pid in parents if parents[pid] not in parents]
 # Each question gives the node an idle moment.
 wanted = int(sys.argv[1]) if len(sys.argv) > 1 else None
 for question in range(300):
@@ -56,6 +59,36 @@ is "nothing is recorded of them" "$(ambit audit show --json | grep -c '"type_uid
 id=$(ambit run --profile plain --detach -- sleep 1000)
 like "the next launch takes one" "$WAITING" " $(field "$id" pid) "
 ok "kill" ambit kill "$id" --reason test
+
+# ---- the filter ----------------------------------------------------------------
+# filters: how many the process has that waits behind each place, beyond those that
+# the node itself was started with.
+filters_of() {
+	sed -n 's/^Seccomp_filters:[[:space:]]*//p' "/proc/$1/status"
+}
+filters() {
+	for pid in $(prepared); do
+		child=$(tr -d ' ' <"/proc/$pid/task/$pid/children")
+		echo $(($(filters_of "$child") - $(filters_of "$pid")))
+	done | sort | uniq -c | tr -s ' ' | tr '\n' ';'
+}
+ok "settle" ambit node settle
+runs "a launch" 0 ambit_run plain true
+ok "places" until_prepared 4
+is "the command's process waits behind its filters" "$(filters)" " 4 2;"
+ok "settle" ambit node settle
+runs "a filter that does not permit the waiting" 0 ambit_run narrow true
+ok "places" until_prepared 4
+is "is not loaded yet" "$(filters)" " 4 0;"
+IOCTL='
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.ioctl(0, 0x5401, None), ctypes.get_errno())'
+is "but in the command it is" "$(ambit_run narrow python3 -c "$IOCTL" </dev/null)" "-1 1"
+is "where ioctl is permitted, that is another error" \
+	"$(ambit_run plain python3 -c "$IOCTL" </dev/null)" "-1 25"
+
+ok "settle" ambit node settle
 
 # ---- each request reaches its own place ------------------------------------------
 for number in $(seq 16); do
@@ -92,7 +125,11 @@ is "is in force" "$OUT" changed
 
 # ---- a place whose process was killed ------------------------------------------------
 ok "places of both profiles" until_prepared 8
-for pid in $(prepared); do kill -9 "$pid"; done
+dead=$(prepared)
+# shellcheck disable=SC2086
+kill -9 $dead
+# shellcheck disable=SC2086
+ok "they are killed" gone $dead
 runs "a launch beside dead places" 0 ambit_run plain true
 ok "retire" ambit retire --profile plain --reason test
 refused "a retired profile" 125 "retired" ambit_run plain true
