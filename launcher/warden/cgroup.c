@@ -228,6 +228,41 @@ void cgroup_end(int fd)
 	} while (count || cgroup_populated(fd) > 0);
 }
 
+/* Whether the process was in a leaf of the tree that is removed; the kernel tells
+ * even after it has left it. */
+static int was_member(const struct cgroup_tree *tree, int proc, const char *pid)
+{
+	char name[64], text[4096], start[80];
+	static const char end[] = " (deleted)\n";
+
+	snprintf(name, sizeof(name), "%.16s/cgroup", pid);
+	snprintf(start, sizeof(start), "0::/%s/", tree->name);
+	int length = read_text(proc, name, text, sizeof(text));
+	const char *line = length > 0 ? strstr(text, "0::/") : NULL;
+	return line && !strncmp(line, start, strlen(start)) &&
+	       (size_t)length > sizeof(end) &&
+	       !strcmp(text + length - (sizeof(end) - 1), end);
+}
+
+int cgroup_settle(const struct cgroup_tree *tree)
+{
+	OWN_DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+
+	if (!proc)
+		return -errno;
+	while ((entry = readdir(proc))) {
+		int pid = atoi(entry->d_name);
+		OWN_FD fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+		struct pollfd ended = { fd, POLLIN, 0 };
+		if (fd < 0 || !was_member(tree, dirfd(proc), entry->d_name))
+			continue;
+		while (poll(&ended, 1, -1) < 0 && errno == EINTR)
+			continue;
+	}
+	return 0;
+}
+
 int cgroup_populated(int fd)
 {
 	char text[256];

@@ -46,6 +46,10 @@ int cgroup_kill(int fd);
 /* The same, and waits until each of them has ended. */
 void cgroup_end(int fd);
 
+/* Waits for processes that have left a leaf which is removed, and are about to
+ * end. */
+int cgroup_settle(const struct cgroup_tree *tree);
+
 /* 1 while processes are in the leaf, 0 when not, negative errno. */
 int cgroup_populated(int fd);
 

@@ -296,8 +296,12 @@ int node_sweep(struct warden *warden, struct error *error)
 {
 	int failed = sweep_directory(warden, warden->cgroups.fd, error);
 
-	return failed ? failed : sweep_directory(warden, warden->instances,
-						 error);
+	if (!failed)
+		failed = sweep_directory(warden, warden->instances, error);
+	if (failed)
+		return failed;
+	failed = cgroup_settle(&warden->cgroups);
+	return failed ? error_errno(error, -failed, "sweep: /proc") : 0;
 }
 
 static int holds(cap_flag_t set, cap_value_t capability)
