@@ -2,6 +2,7 @@
 /* cgroup v2: see cgroup.h. */
 #include "cgroup.h"
 
+#include "base/number.h"
 #include "base/own.h"
 
 #include <fcntl.h>
@@ -252,8 +253,11 @@ int cgroup_settle(const struct cgroup_tree *tree)
 	if (!proc)
 		return -errno;
 	while ((entry = readdir(proc))) {
-		int pid = atoi(entry->d_name);
-		OWN_FD fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+		uint64_t pid;
+		if (number_parse(entry->d_name, strlen(entry->d_name), INT32_MAX,
+				 &pid) < 0)
+			continue;
+		OWN_FD fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 		struct pollfd ended = { fd, POLLIN, 0 };
 		if (fd < 0 || !was_member(tree, dirfd(proc), entry->d_name))
 			continue;

@@ -216,9 +216,10 @@ static int remove_cgroup(struct agent *agent)
 	return 0;
 }
 
-/* The processes are gone, and the kernel's own count says that nothing was
- * refused: all that the caller is told is known.  The rest is taken down behind
- * the answer. */
+/* The processes are gone, and the kernel's own count says that nothing was tried:
+ * all that the caller is told is known, and no record of a connection is still to
+ * be written, which the caller may look for.  The rest is taken down behind the
+ * answer. */
 static void answer_early(struct agent *agent)
 {
 	struct ambit_tally tally;
@@ -226,10 +227,9 @@ static void answer_early(struct agent *agent)
 
 	if (agent->failure.code || agent->state == AGENT_ENDED ||
 	    kernel_tally(agent->warden->kernel, agent->slot, &tally, &ignored) ||
-	    tally.attempts != tally.allowed)
+	    tally.attempts)
 		return;
 	find_status(agent);
-	agent->allowed = tally.allowed;
 	agent->state = AGENT_ENDED;
 	agent->ended_ms = warden_now_ms();
 	control_exited(agent);
