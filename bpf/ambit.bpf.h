@@ -127,18 +127,33 @@ static __always_inline int is_open(void)
 }
 
 #define REFUSAL_NS (1000000000ULL / AMBIT_REFUSALS_SECOND)
+#define ALLOWED_NS (1000000000ULL / AMBIT_ALLOWED_SECOND)
 
-/* 1 if the agent may have one more refusal recorded now.  Each moves the moment at
- * which all are paid for; it may lie as far ahead as a burst is long. */
-static __always_inline int pace(struct ambit_tally *tally, __u64 now)
+/*
+ * 1 if one more record of `price` may be written now.  Each moves the moment at
+ * which all are paid for; it may lie as far ahead as a burst is long.  CPUs that
+ * look at once may each take the last of it, one record too many for each.
+ */
+static __always_inline int pace(__u64 *paid, __u64 now, __u64 price, __u64 burst)
 {
-	if (tally->paced_ns < now)
-		tally->paced_ns = now;
-	__u64 paid = __sync_fetch_and_add(&tally->paced_ns, REFUSAL_NS);
-	if (paid < now + AMBIT_REFUSALS_BURST * REFUSAL_NS)
-		return 1;
-	__sync_fetch_and_add(&tally->paced_ns, -REFUSAL_NS);
-	return 0;
+	__u64 until = *paid;
+
+	if (until >= now + burst * price)
+		return 0;
+	/* Another CPU that was faster has done the same. */
+	if (until < now)
+		__sync_val_compare_and_swap(paid, until, now);
+	__sync_fetch_and_add(paid, price);
+	return 1;
+}
+
+static __always_inline int keeps_pace(struct ambit_tally *tally, __u64 now,
+				      __u8 verdict)
+{
+	if (verdict == AMBIT_ALLOWED)
+		return pace(&tally->paced_allowed_ns, now, ALLOWED_NS,
+			    AMBIT_ALLOWED_BURST);
+	return pace(&tally->paced_ns, now, REFUSAL_NS, AMBIT_REFUSALS_BURST);
 }
 
 /*
@@ -166,7 +181,7 @@ record_reserve(const struct ambit_policy *policy, __u8 verdict)
 	/* Slot 0, the node's proof of itself, must work while it is closed. */
 	if (known && (!slot || is_open()) &&
 	    (__s64)(tally->produced - seen->records) < (__s64)AMBIT_RING_CREDIT &&
-	    (verdict == AMBIT_ALLOWED || pace(tally, now)))
+	    keeps_pace(tally, now, verdict))
 		record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
 	if (!record) {
 		__sync_fetch_and_add(&tally->lost, 1);

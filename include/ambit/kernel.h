@@ -17,7 +17,7 @@
 
 /* Grows with each change of what this file says: a warden takes over only the
  * pinned programs and maps that say the same. */
-#define AMBIT_KERNEL_VERSION 3
+#define AMBIT_KERNEL_VERSION 4
 
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
 #define AMBIT_RULES 256		/* egress rules of one agent */
@@ -37,9 +37,15 @@
  * So many are recorded at once, and then so many a second; what is beyond is refused
  * all the same, and counted as lost.  A program that is refused in earnest stays
  * below by far.
+ *
+ * A socket for each datagram to a listed endpoint writes as much and costs as
+ * little, so what is allowed has a pace too, beyond which it is refused.  It is an
+ * account of its own: an agent that is refused much can still do its work.
  */
 #define AMBIT_REFUSALS_BURST 4096U
 #define AMBIT_REFUSALS_SECOND 500U
+#define AMBIT_ALLOWED_BURST 65536U
+#define AMBIT_ALLOWED_SECOND 4000U
 
 /* Rule ids index the profile's egress list; these two are not in any list. */
 #define AMBIT_NO_RULE 0xffffU
@@ -151,7 +157,8 @@ struct ambit_tally {
 	__u64 dropped_packets;	/* packets the wall dropped, without a record each */
 	__u64 allowed;		/* attempts that were recorded and allowed */
 	__u64 paced_ns;		/* when all refusals so far are paid for */
-	__u64 pad[2];
+	__u64 paced_allowed_ns;	/* … and all that was allowed */
+	__u64 pad;
 };
 
 /*

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TCP IPPROTO_TCP
@@ -438,6 +439,90 @@ static void test_full_ring(void)
 	     record_count);
 }
 
+/* Tries as fast as it can and is read at once, so that there is always credit.
+ * 1 if what was recorded and what was lost make up what was tried, gap by gap. */
+static int flood(struct bounded *agent, int port, int tries, uint64_t *ret_read)
+{
+	struct ambit_tally before = bounded_tally(agent), after;
+	uint64_t kseq = before.attempts, lost = before.lost, count = 0;
+	int exact = 1;
+
+	for (int i = 0; i < tries; i += 1000) {
+		bounded_do(agent, do_many, SERVER, port, 1000);
+		records_read();
+		for (size_t at = 0; at < record_count; at++) {
+			exact = exact && records[at].kseq - kseq - 1 ==
+						 records[at].lost - lost;
+			kseq = records[at].kseq;
+			lost = records[at].lost;
+		}
+		count += record_count;
+	}
+	after = bounded_tally(agent);
+	*ret_read = count;
+	return exact && after.attempts == before.attempts + (unsigned)tries &&
+	       after.produced == before.produced + count &&
+	       after.lost == before.lost + (unsigned)tries - count;
+}
+
+/* Milliseconds of the clock by which the kernel programs go. */
+static uint64_t now_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_BOOTTIME, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Of the burst, 1,000 may have been used just before. */
+static void paced(struct bounded *agent, int port, int tries, unsigned burst,
+		  unsigned second, const char *what)
+{
+	uint64_t read, start = now_ms();
+	int exact = flood(agent, port, tries, &read);
+	/* Begun milliseconds, and one record for each CPU. */
+	uint64_t most = burst + (now_ms() - start + 1) * second / 1000 + 64;
+
+	if (!ok(read >= burst - 1000 && read <= most,
+		"%s as fast as can be: a burst is recorded and what time gives",
+		what))
+		diag("%llu records, between %u and %llu",
+		     (unsigned long long)read, burst - 1000,
+		     (unsigned long long)most);
+	ok(exact, "%s as fast as can be: the rest is lost, gap by gap", what);
+}
+
+static void test_pace(void)
+{
+	static struct bounded agent, busy;
+
+	bounded_start(&agent, "paced", 14);
+	bounded_start(&busy, "busy", 15);
+	rules_for_server(&agent);
+	bounded_apply(&agent);
+	rules_for_server(&busy);
+	bounded_apply(&busy);
+	records_read();
+	paced(&agent, UDP_PORT + 1, 12000, AMBIT_REFUSALS_BURST,
+	      AMBIT_REFUSALS_SECOND, "refused");
+	is_int(bounded_do(&agent, do_many, SERVER, UDP_PORT, 1000), 1000,
+	       "after a flood of refusals what is allowed still is");
+	records_read();
+	paced(&agent, UDP_PORT, 90000, AMBIT_ALLOWED_BURST,
+	      AMBIT_ALLOWED_SECOND, "allowed");
+	is_int(bounded_do(&busy, do_many, SERVER, UDP_PORT, 1000), 1000,
+	       "another agent has not noticed");
+	records_read();
+	bounded_end(&busy);
+	bounded_end(&agent);
+	/* The slot's next agent owes nothing. */
+	bounded_start(&agent, "after", 14);
+	struct ambit_tally tally = bounded_tally(&agent);
+	ok(!tally.paced_ns && !tally.paced_allowed_ns,
+	   "the slot's next agent has a whole burst");
+	bounded_end(&agent);
+}
+
 void test_accounts(struct outside *outside)
 {
 	struct bounded agent;
@@ -456,5 +541,6 @@ void test_accounts(struct outside *outside)
 	close(server);
 	bounded_end(&agent);
 	test_full_ring();
+	test_pace();
 	records_read();
 }
