@@ -34,10 +34,11 @@ LDFLAGS ?= -Wl,-z,relro,-z,now
 # ---- packages -------------------------------------------------------------
 BUILD_PACKAGES := gcc make libc6-dev linux-libc-dev musl-tools clang bpftool \
 	libbpf-dev libseccomp-dev libcap-dev libssl-dev libcyaml-dev libyaml-dev \
-	libjansson-dev
+	libjansson-dev libc-ares-dev
 TEST_PACKAGES := perl iproute2 openssl curl git python3 python3-jwt \
 	python3-cryptography nodejs nginx-light procps tmux bubblewrap hyperfine \
-	util-linux gcc-multilib man-db mandoc libclang-rt-dev gnutls-bin \
+	util-linux gcc-multilib man-db mandoc libclang-rt-dev gnutls-bin dnsmasq-base \
+	bind9-dnsutils \
 	golang-go
 
 # ---- what is made of what -------------------------------------------------
@@ -109,7 +110,7 @@ $(LIBEXEC)/ambit-recorder: $(call objects,recorder) $(AUDIT) $(BASE)
 $(LIBEXEC)/ambit-issuer: $(call objects,issuer) $(BASE)
 	$(call link,-lseccomp -lcap -lcrypto)
 $(LIBEXEC)/ambit-porter: $(call objects,porter) $(BASE)
-	$(call link,-lseccomp -lcap)
+	$(call link,-lseccomp -lcap -lcares)
 $(LIBEXEC)/ambit-audit: $(B)/obj/launcher/audit/main.o $(AUDIT) $(BASE)
 	$(call link,-ljansson)
 $(LIBEXEC)/ambit-profile: $(B)/obj/launcher/profile/main.o $(PROFILE) $(BASE)

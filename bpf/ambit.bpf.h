@@ -66,9 +66,13 @@ struct attempt {
 	 * their ids, 16 bits each, the last one lowest. */
 	__u8 pin_count;		/* none hidden: passed as initialised memory */
 	__u64 pins[2];
+	__u16 kept;		/* 1 + the rule of a name that admitted the flow, under
+				 * which it lives on when the address is not
+				 * admitted any more; 0: none */
+	__u16 pad[3];
 };
 #define PINS 8
-_Static_assert(sizeof(struct attempt) == 72, "attempt layout");
+_Static_assert(sizeof(struct attempt) == 80, "attempt layout");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
@@ -112,6 +116,21 @@ struct {
 	__type(key, struct address);
 	__type(value, __u8);
 } own_addresses SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AMBIT_ADMITTED);
+	__type(key, struct ambit_admitted_key);
+	__type(value, struct ambit_admitted);
+} admitted SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AMBIT_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ambit_asker);
+} askers SEC(".maps") __weak;
 
 static __always_inline struct ambit_tally *tally_of(__u32 slot)
 {

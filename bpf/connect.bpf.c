@@ -7,6 +7,7 @@
  * A v4-mapped address on a v6 socket comes through connect6 and an AF_INET
  * address on a v6 datagram socket through connect4: both look the same here.
  */
+#include "names.bpf.h"
 #include "tls.bpf.h"
 
 static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
@@ -31,6 +32,19 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 	};
 	int tcp = attempt.protocol == IPPROTO_TCP;
 
+	if (!six && ask_resolver(policy, flow, &attempt)) {
+		/* A datagram pays when it is sent. */
+		if (tcp && !asker_pays(policy)) {
+			flow_forget(flow);
+			denied(&attempt, AMBIT_REASON_RATE);
+			record_attempt(policy, &attempt);
+			return REFUSE;
+		}
+		if (tcp && !tls_begin(flow, sk, &attempt))
+			return REFUSE;
+		lead(ctx, &attempt);
+		return PASS;
+	}
 	resolve_any(&attempt.remote, &attempt.local);
 	if (!tcp && flow_find(flow, policy, &attempt) == FLOW_CURRENT)
 		return PASS;
@@ -39,7 +53,8 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 		flow_forget(flow);
 		return REFUSE;
 	}
-	if (!record_attempt(policy, &attempt))
+	/* What the porter asks a resolver has the record of the lookup. */
+	if (!(allowed && policy->resolver) && !record_attempt(policy, &attempt))
 		allowed = 0;
 	if (allowed)
 		flow_admit(flow, policy, &attempt);
@@ -52,6 +67,12 @@ SEC("cgroup/connect4")
 int leaf_connect4(struct bpf_sock_addr *ctx)
 {
 	return connects(ctx, 0);
+}
+
+SEC("cgroup/getpeername4")
+int leaf_peer4(struct bpf_sock_addr *ctx)
+{
+	return lead_back(ctx);
 }
 
 SEC("cgroup/connect6")

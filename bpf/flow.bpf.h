@@ -25,7 +25,7 @@ enum hook {
 struct destination {
 	struct address address;
 	__u16 port;		/* 0: not used */
-	__u16 pad;
+	__u16 rule;		/* that allowed it */
 	__u32 generation;	/* of the rules that last allowed it */
 };
 
@@ -107,13 +107,13 @@ static __always_inline __u64 same(const struct destination *destination,
 }
 
 /* Whether the remote endpoint was decided and recorded for this socket; stale
- * if the rules have changed since. */
+ * if the rules have changed since; then the rule is noted that admitted it. */
 static __always_inline enum flow_state
 flow_find(struct flow *flow, const struct ambit_policy *policy,
-	  const struct attempt *attempt)
+	  struct attempt *attempt)
 {
 	__u64 high = attempt->remote.high, low = attempt->remote.low;
-	__u64 instance = policy->instance, known = 0, current = 0, own;
+	__u64 instance = policy->instance, known = 0, current = 0, own, rule = 0;
 	__u32 generation = policy->generation;
 	__u16 port = attempt->port;
 
@@ -125,11 +125,13 @@ flow_find(struct flow *flow, const struct ambit_policy *policy,
 	for (int i = 0; i < FLOW_KNOWN; i++) {
 		__u64 hit = same(&flow->known[i], high, low, port);
 		known |= hit;
+		rule |= -hit & flow->known[i].rule;
 		current |= hit & is_zero(flow->known[i].generation ^ generation);
 	}
 	bpf_spin_unlock(&flow->lock);
 	if (own & current)
 		return FLOW_CURRENT;
+	attempt->kept = own & known ? (__u16)(rule + 1) : 0;
 	return own & known ? FLOW_STALE : FLOW_UNKNOWN;
 }
 
@@ -141,7 +143,7 @@ static __always_inline void flow_admit(struct flow *flow,
 	__u64 high = attempt->remote.high, low = attempt->remote.low;
 	__u64 instance = policy->instance, hits = 0, at = 0;
 	__u32 generation = policy->generation;
-	__u16 port = attempt->port;
+	__u16 port = attempt->port, rule = attempt->rule;
 	int tcp = attempt->protocol == IPPROTO_TCP;
 
 	flow->settled = 0;
@@ -166,6 +168,7 @@ static __always_inline void flow_admit(struct flow *flow,
 	to->address.high = high;
 	to->address.low = low;
 	to->port = port;
+	to->rule = rule;
 	to->generation = generation;
 	bpf_spin_unlock(&flow->lock);
 	if (tcp)

@@ -5,39 +5,14 @@
  */
 #include "match.bpf.h"
 
-/* A block of addresses, in host order. */
-struct block {
-	__u64 high, low;
-	__u32 prefix;
-};
+#include <ambit/blocks.h>
 
-#define V4(a, b, c, d, bits)                                              \
-	{ 0, 0xffff00000000ULL | (a) << 24 | (b) << 16 | (c) << 8 | (d), \
-	  96 + (bits) }
-
-/*
- * What only an entry for the one address admits: a block that happens to hold
- * it was not meant to.  The node's own addresses come on top (own_addresses).
- */
-static const struct block reserved_blocks[] = {
-	V4(0ULL, 0, 0, 0, 8),		/* this network */
-	V4(127ULL, 0, 0, 0, 8),		/* loopback */
-	V4(169ULL, 254, 0, 0, 16),	/* link-local, most clouds' metadata */
-	V4(100ULL, 100, 100, 200, 32),	/* metadata: Alibaba */
-	V4(168ULL, 63, 129, 16, 32),	/* metadata: Azure */
-	V4(192ULL, 0, 0, 192, 32),	/* metadata: Oracle, classic */
-	V4(224ULL, 0, 0, 0, 3),		/* multicast, reserved, broadcast */
-	{ 0, 0, 96 },			/* ::, ::1, ::a.b.c.d */
-	{ 0xfe80ULL << 48, 0, 10 },	/* link-local */
-	{ 0xff00ULL << 48, 0, 8 },	/* multicast */
-	{ 0xfd000ec200000000ULL, 0x254, 128 },	/* metadata: Amazon */
-	{ 0xfd2000ce00000000ULL, 0x254, 128 },	/* metadata: Google */
-};
+static const struct ambit_block reserved_blocks[] = { AMBIT_RESERVED_BLOCKS };
 
 #define RESERVED_BLOCKS (sizeof(reserved_blocks) / sizeof(*reserved_blocks))
 
 /* Without branches, of which the verifier would walk every combination. */
-static __always_inline int inside(__u64 high, __u64 low, const struct block *b)
+static __always_inline int inside(__u64 high, __u64 low, const struct ambit_block *b)
 {
 	__u64 part = ~(~0ULL >> (b->prefix & 63));
 	__u64 words = b->prefix >> 6;	/* whole ones: 0, 1 or 2 */
@@ -69,7 +44,7 @@ static __always_inline int is_reserved(const struct address *address)
 	};
 
 	/* NAT64 carries an IPv4 address to where it leads. */
-	if (search.high == 0x0064ff9b00000000ULL && !(search.low >> 32)) {
+	if (search.high == AMBIT_NAT64_HIGH && !(search.low >> 32)) {
 		search.high = MAPPED_HIGH;
 		search.low |= 0xffff00000000ULL;
 	}
@@ -92,30 +67,32 @@ struct search {
 	__u8 found;
 	__u8 pin_count;
 	__u16 rule;
+	__u16 kept;
 	__u64 pins[2];
+	const struct ambit_admitted *admitted;	/* what names led here, or NULL */
+	__u64 now;
 };
 
-static long match_rule(__u32 index, struct search *search)
+/* Without branches: see inside(). */
+static __always_inline int is_admitted(const struct search *search, __u16 entry)
 {
-	if (index >= AMBIT_RULES)
+	const struct ambit_admitted *admitted = search->admitted;
+	__u64 found = 0;
+
+	if (search->kept == entry + 1)
 		return 1;
-	const struct ambit_rule *rule = &search->policy->rules[index];
-	if (rule->flags & AMBIT_RULE_NAME)
+	if (!admitted)
 		return 0;
-	if (rule->protocol != search->protocol ||
-	    rule->prefix < search->shortest ||
-	    search->port < rule->port_low || search->port > rule->port_high)
-		return 0;
-	/* Rules lie at multiples of 32 behind 40 bytes: aligned. */
-	const __u64 *words = (const __u64 *)(const void *)rule->address;
-	struct block block = { bpf_be64_to_cpu(words[0]),
-			       bpf_be64_to_cpu(words[1]), rule->prefix };
-	if (!inside(search->high, search->low, &block))
-		return 0;
-	if (search->exact && rule->prefix < 128) {
-		search->missed = 1;
-		return 0;
-	}
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < AMBIT_ADMITTED_ENTRIES; i++)
+		found |= (admitted->entry[i] == entry) &
+			 (admitted->until[i] > search->now);
+	return found != 0;
+}
+
+static __always_inline long take_rule(struct search *search,
+				      const struct ambit_rule *rule)
+{
 	search->found = 1;
 	search->rule = rule->id;
 	/* A rule that asks for no name wins over those that do. */
@@ -129,6 +106,51 @@ static long match_rule(__u32 index, struct search *search)
 	return 0;
 }
 
+/* A name that leads to a reserved address is not the one that was meant. */
+static __always_inline long match_name(struct search *search,
+				       const struct ambit_rule *rule)
+{
+	if (search->exact || !is_admitted(search, rule->id))
+		return 0;
+	return take_rule(search, rule);
+}
+
+static long match_rule(__u32 index, struct search *search)
+{
+	if (index >= AMBIT_RULES)
+		return 1;
+	const struct ambit_rule *rule = &search->policy->rules[index];
+	if (rule->protocol != search->protocol ||
+	    (rule->prefix < search->shortest &&
+	     !(rule->flags & AMBIT_RULE_NAME)) ||
+	    search->port < rule->port_low || search->port > rule->port_high)
+		return 0;
+	if (rule->flags & AMBIT_RULE_NAME)
+		return match_name(search, rule);
+	/* Rules lie at multiples of 32 behind 40 bytes: aligned. */
+	const __u64 *words = (const __u64 *)(const void *)rule->address;
+	struct ambit_block block = { bpf_be64_to_cpu(words[0]),
+				     bpf_be64_to_cpu(words[1]), rule->prefix, 0 };
+	if (!inside(search->high, search->low, &block))
+		return 0;
+	if (search->exact && rule->prefix < 128) {
+		search->missed = 1;
+		return 0;
+	}
+	return take_rule(search, rule);
+}
+
+static __always_inline void find_admitted(const struct ambit_policy *policy,
+					  const struct attempt *attempt,
+					  struct search *search)
+{
+	struct ambit_admitted_key key = { .instance = policy->instance };
+
+	__builtin_memcpy(key.address, &attempt->remote, sizeof(key.address));
+	search->admitted = bpf_map_lookup_elem(&admitted, &key);
+	search->now = bpf_ktime_get_boot_ns();
+}
+
 GLOBAL int decide(const struct ambit_policy *policy, struct attempt *attempt)
 {
 	if (!policy || !attempt)
@@ -139,6 +161,15 @@ GLOBAL int decide(const struct ambit_policy *policy, struct attempt *attempt)
 		return denied(attempt, AMBIT_REASON_NO_POLICY);
 	if (attempt->protocol != IPPROTO_TCP && attempt->protocol != IPPROTO_UDP)
 		return denied(attempt, AMBIT_REASON_FAMILY);
+	/* Where its own lookups were led: a flow that is judged anew. */
+	__u32 zero = 0;
+	struct ambit_control *node = bpf_map_lookup_elem(&control, &zero);
+	if (node && node->resolver_port && !attempt->remote.high &&
+	    attempt->port == node->resolver_port &&
+	    attempt->remote.low ==
+		    MAPPED_LOW((__u64)AMBIT_ASKERS + policy->slot))
+		return decided(attempt, AMBIT_ALLOWED, AMBIT_REASON_RULE,
+			       AMBIT_NO_RULE);
 	struct search search = {
 		.policy = policy,
 		.high = bpf_be64_to_cpu(attempt->remote.high),
@@ -148,7 +179,10 @@ GLOBAL int decide(const struct ambit_policy *policy, struct attempt *attempt)
 		.exact = is_reserved(&attempt->remote),
 		/* Whoever writes ::/0 does not mean IPv4. */
 		.shortest = is_mapped(&attempt->remote) ? 96 : 0,
+		.kept = attempt->kept,
 	};
+	if (policy->names && !search.exact)
+		find_admitted(policy, attempt, &search);
 	bpf_loop(policy->rule_count, match_rule, &search, 0);
 	attempt->pins[0] = search.pins[0];
 	attempt->pins[1] = search.pins[1];

@@ -12,6 +12,7 @@
  * answer to a SYN shows its listening socket.  Fragmenting comes after egress and
  * reassembly before ingress, so that a fragment here is somebody's own making.
  */
+#include "names.bpf.h"
 #include "tls.bpf.h"
 
 #include <linux/if_ether.h>
@@ -188,6 +189,13 @@ static __always_inline int admits_datagram(struct __sk_buff *skb,
 {
 	enum flow_state state = flow_find(flow, policy, attempt);
 
+	if (answers(policy, attempt))
+		return 1;
+	if (attempt->remote.low == MAPPED_LOW((__u64)AMBIT_ASKERS + policy->slot) &&
+	    !asker_pays(policy)) {
+		attempt->reason = AMBIT_REASON_RATE;
+		return 0;
+	}
 	if (state == FLOW_CURRENT)
 		return 1;
 	if (!decide_datagram(policy, attempt, sk))
@@ -299,6 +307,23 @@ static __always_inline int accepts_datagram(const struct ambit_policy *policy,
 	return 1;
 }
 
+/* The porter: questions of agents, and what its resolvers answer.  A connection
+ * was asked about when it began. */
+static __always_inline int accepts_question(struct __sk_buff *skb,
+					    const struct ambit_policy *policy,
+					    struct flow *flow,
+					    struct bpf_sock *sk,
+					    struct attempt *attempt)
+{
+	int tcp = attempt->protocol == IPPROTO_TCP;
+
+	if (attempt->local_port == asker_port())
+		return (tcp && sk->state != STATE_LISTEN) ||
+		       is_asker(skb, attempt);
+	return tcp ? admits_tcp(skb, policy, flow, sk, attempt) :
+		     flow_find(flow, policy, attempt) == FLOW_CURRENT;
+}
+
 SEC("cgroup_skb/ingress")
 int leaf_ingress(struct __sk_buff *skb)
 {
@@ -319,7 +344,9 @@ int leaf_ingress(struct __sk_buff *skb)
 	struct attempt attempt = {};
 	if (policy->state == AMBIT_POLICY_OPEN && !read_packet(skb, &packet)) {
 		attempt_begin(skb, &packet, 0, &attempt);
-		if (packet.protocol == IPPROTO_TCP ?
+		if (policy->resolver ?
+			    accepts_question(skb, policy, flow, sk, &attempt) :
+		    packet.protocol == IPPROTO_TCP ?
 			    admits_tcp(skb, policy, flow, sk, &attempt) :
 			    accepts_datagram(policy, flow, sk, &attempt))
 			return PASS;

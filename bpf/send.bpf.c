@@ -6,7 +6,7 @@
  * With a control message on a connected socket the hook is called without an
  * address (all zero): the destination is then the socket's own.
  */
-#include "flow.bpf.h"
+#include "names.bpf.h"
 
 static __always_inline int sends(struct bpf_sock_addr *ctx, int six)
 {
@@ -34,6 +34,12 @@ static __always_inline int sends(struct bpf_sock_addr *ctx, int six)
 		attempt.remote = remote_of(sk);
 		attempt.port = bpf_ntohs(sk->dst_port);
 	}
+	if (answers(policy, &attempt))
+		return PASS;
+	if (!six && ask_resolver(policy, flow, &attempt)) {
+		lead(ctx, &attempt);
+		return PASS;
+	}
 	resolve_any(&attempt.remote, &attempt.local);
 	if (flow_find(flow, policy, &attempt) == FLOW_CURRENT)
 		return PASS;
@@ -49,6 +55,12 @@ SEC("cgroup/sendmsg4")
 int leaf_sendmsg4(struct bpf_sock_addr *ctx)
 {
 	return sends(ctx, 0);
+}
+
+SEC("cgroup/recvmsg4")
+int leaf_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return lead_back(ctx);
 }
 
 SEC("cgroup/sendmsg6")

@@ -134,7 +134,7 @@ static __always_inline int binds(struct bpf_sock_addr *ctx, int six)
 		denied(&attempt, AMBIT_REASON_CUT);
 	else if (policy->state != AMBIT_POLICY_OPEN)
 		denied(&attempt, AMBIT_REASON_NO_POLICY);
-	else if (!attempt.port)
+	else if (!attempt.port || (policy->resolver && listen >= 0))
 		return PASS;
 	else if (listen < 0)
 		denied(&attempt, AMBIT_REASON_NOT_LISTED);

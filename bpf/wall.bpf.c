@@ -64,6 +64,19 @@ static __always_inline int holds_packet(struct __sk_buff *skb, enum hook hook)
 	}
 ADDRESS_WALLS(ADDRESS_WALL)
 
+/* These only say again what was decided before. */
+SEC("cgroup/recvmsg4")
+int wall_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return PASS;
+}
+
+SEC("cgroup/getpeername4")
+int wall_peer4(struct bpf_sock_addr *ctx)
+{
+	return PASS;
+}
+
 SEC("cgroup/sock_create")
 int wall_create(struct bpf_sock *ctx)
 {

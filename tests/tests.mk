@@ -34,7 +34,8 @@ $(foreach source,$(wildcard tests/*/*.probe.c),$(eval $(call probe_rule,$(source
 include tests/e2e/kernel.mk
 
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
-$(B)/tests/fuzz/%: tests/fuzz/%.c $(wildcard bpf/*.h tests/unit/*.h) include/ambit/kernel.h
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(wildcard bpf/*.h tests/unit/*.h launcher/porter/dns.*) \
+		include/ambit/kernel.h
 	@mkdir -p $(@D)
 	$(call say,FUZZER,$<)
 	$(Q)$(CLANG) -std=c17 -D_GNU_SOURCE -Iinclude -Ilauncher -g -O1 -Wall -Wextra $(WERROR) \

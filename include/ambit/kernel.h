@@ -17,7 +17,7 @@
 
 /* Grows with each change of what this file says: a warden takes over only the
  * pinned programs and maps that say the same. */
-#define AMBIT_KERNEL_VERSION 4
+#define AMBIT_KERNEL_VERSION 8
 
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
 #define AMBIT_RULES 256		/* egress rules of one agent */
@@ -46,6 +46,20 @@
 #define AMBIT_REFUSALS_SECOND 500U
 #define AMBIT_ALLOWED_BURST 65536U
 #define AMBIT_ALLOWED_SECOND 4000U
+
+/*
+ * Names.  An agent's resolver is AMBIT_RESOLVER, port 53; what it sends there is
+ * led to AMBIT_ASKERS + its slot, on the port where the porter listens.  Both lie in
+ * 127.86.0.0/16 (IPv4, host order).
+ */
+#define AMBIT_RESOLVER 0x7f560001U	/* 127.86.0.1 */
+#define AMBIT_RESOLVER_TEXT "127.86.0.1"
+#define AMBIT_RESOLVER_PORT 53
+#define AMBIT_ASKERS 0x7f561000U	/* 127.86.16.0 */
+#define AMBIT_LOOKUP_RATE 200U	/* questions a second of one agent */
+#define AMBIT_LOOKUP_BURST 400U
+#define AMBIT_ADMITTED 65536U	/* addresses admitted for names, all agents */
+#define AMBIT_ADMITTED_ENTRIES 16	/* egress entries of one address */
 
 /* Rule ids index the profile's egress list; these two are not in any list. */
 #define AMBIT_NO_RULE 0xffffU
@@ -138,7 +152,9 @@ struct ambit_policy {
 	__u16 unix_mode;	/* enum ambit_unix_mode */
 	__u8 abstract_scoped;	/* 1: Landlock confines abstract names, the hook
 				 * may let them pass */
-	__u8 pad[3];
+	__u8 names;		/* 1: there are rules of names */
+	__u8 resolver;		/* 1: the porter, which answers lookups */
+	__u8 pad;
 	struct ambit_rule rules[AMBIT_RULES];
 	struct ambit_listen listens[AMBIT_LISTENS];
 	struct ambit_unix unix_paths[AMBIT_UNIX_PATHS];
@@ -175,6 +191,26 @@ struct ambit_drained {
 struct ambit_control {
 	__u32 open;		/* 0: every new attempt is refused */
 	__u32 version;		/* AMBIT_KERNEL_VERSION, 0 until all is pinned */
+	__u32 resolver_port;	/* where the porter answers lookups, 0: nowhere */
+	__u32 pad;
+};
+
+/* An address that a name led to: whose, and for which entries how long.  Written
+ * by the warden before the agent hears of the address. */
+struct ambit_admitted_key {
+	__u64 instance;
+	__u8 address[16];
+};
+
+struct ambit_admitted {
+	__u64 until[AMBIT_ADMITTED_ENTRIES];	/* CLOCK_BOOTTIME, ns; 0: free */
+	__u16 entry[AMBIT_ADMITTED_ENTRIES];	/* index of the egress entry */
+};
+
+/* Who asks from a slot, and how much: written by the kernel programs. */
+struct ambit_asker {
+	__u64 instance;
+	__u64 due_ns;		/* when a bucket that is never full would be full */
 };
 
 /* X(name, number, word): what was attempted. */
@@ -208,7 +244,8 @@ struct ambit_control {
 	X(TLS_NAME, 14, "the TLS server name is not the entry's")           \
 	X(TLS_NO_NAME, 15, "the TLS hello names no server")                 \
 	X(NOT_TLS, 16, "the entry asks for TLS and this is none")           \
-	X(TLS_UNREADABLE, 17, "the TLS hello can't be read in its first packet")
+	X(TLS_UNREADABLE, 17, "the TLS hello can't be read in its first packet") \
+	X(RATE, 18, "more lookups than the node answers")
 
 #define AMBIT_KERNEL_ENUM(name, number, word) AMBIT_ATTEMPT_##name = number,
 enum ambit_attempt { AMBIT_ATTEMPTS(AMBIT_KERNEL_ENUM) };
@@ -260,6 +297,8 @@ _Static_assert(sizeof(struct ambit_policy) ==
 		       40 + 32 * AMBIT_RULES + 8 * AMBIT_LISTENS +
 			       112 * AMBIT_UNIX_PATHS,
 	       "policy layout");
+_Static_assert(sizeof(struct ambit_admitted) == 10 * AMBIT_ADMITTED_ENTRIES,
+	       "admitted layout");
 _Static_assert(sizeof(struct ambit_tally) == 64, "one tally, one cache line");
 _Static_assert(sizeof(struct ambit_drained) == 128, "two cache lines");
 _Static_assert(sizeof(struct ambit_record) == 240, "record layout");

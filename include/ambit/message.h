@@ -18,6 +18,15 @@
  *   warden → porter    PUBLISH     rename the file into place
  *   porter → warden    PUBLISHED   it is there: the agent may start
  *
+ *   warden → porter    NAME       who asks from which slot, and for what names
+ *
+ * How one lookup goes:
+ *
+ *   porter → warden    LOOKUP     the addresses that a resolver gave for a name
+ *   warden → recorder  LOOKUP     the record, without those that are withheld
+ *   warden → porter    ADMITTED   which of them the kernel now admits: the porter
+ *                                 answers the agent with these
+ *
  * A renewal is SIGN, SIGNED, MINTED, EVENT, DURABLE, PUBLISH, PUBLISHED again.
  */
 #ifndef AMBIT_MESSAGE_H
@@ -40,7 +49,11 @@ enum ambit_message_type {
 	/* warden → issuer */
 	AMBIT_MESSAGE_ADMIT,	/* struct ambit_admit */
 	AMBIT_MESSAGE_DISMISS,	/* struct ambit_dismiss; also warden → porter */
+	/* porter → warden, warden → recorder */
+	AMBIT_MESSAGE_LOOKUP,	/* struct ambit_lookup */
 	/* warden → porter */
+	AMBIT_MESSAGE_NAME,	/* struct ambit_name */
+	AMBIT_MESSAGE_ADMITTED,	/* struct ambit_admitted_names */
 	AMBIT_MESSAGE_SERVE,	/* struct ambit_serve, 1 descriptor */
 	AMBIT_MESSAGE_PUBLISH,	/* struct ambit_publish */
 	/* porter → warden */
@@ -243,9 +256,65 @@ struct ambit_published {
 	int32_t error;
 };
 
+/* Instance `instance`, in slot `slot`, may ask for what `name` lists; an empty
+ * name comes first and begins its list. */
+struct ambit_name {
+	uint64_t instance;
+	uint32_t slot;
+	uint32_t pad;
+	char name[AMBIT_TEXT_SIZE];
+};
+
+#define AMBIT_ANSWERS 32	/* addresses of one answer; more are left out */
+
+/* X(name, number, allowed, explanation): how a lookup ended. */
+#define AMBIT_LOOKUPS(X)                                                     \
+	X(ANSWERED, 1, 1, "an entry lists it")                               \
+	X(EMPTY, 2, 1, "an entry lists it; it has no such address")          \
+	X(UNLISTED, 3, 0, "no entry lists this name")                        \
+	X(TYPE, 4, 0, "only addresses are looked up")                        \
+	X(WITHHELD, 5, 0, "its addresses are private, reserved or the "      \
+			  "node's own, and no entry names them")             \
+	X(FAILED, 6, 0, "no resolver answered")                              \
+	X(MALFORMED, 7, 0, "not a question")                                 \
+	X(TOO_MANY, 8, 0, "more lookups than the node answers")              \
+	X(NOT_ADMITTED, 9, 0, "the kernel holds no more addresses of the "   \
+			      "agent")
+
+#define AMBIT_LOOKUP_ENUM(name, number, allowed, explanation) \
+	AMBIT_LOOKUP_##name = number,
+enum ambit_lookup_result { AMBIT_LOOKUPS(AMBIT_LOOKUP_ENUM) };
+#undef AMBIT_LOOKUP_ENUM
+
+struct ambit_lookup {
+	uint64_t instance;
+	uint64_t token;		/* answered by ADMITTED; 0: no answer wanted */
+	uint64_t time_ms;	/* since the epoch; the warden's */
+	uint32_t result;	/* enum ambit_lookup_result */
+	uint32_t type;		/* of the question */
+	uint32_t rcode;		/* as the agent is told */
+	uint32_t ttl;		/* seconds */
+	uint32_t count;
+	uint32_t withheld;	/* addresses that were given and are not here */
+	uint32_t entry;		/* the egress entry that lists it, or
+				 * AMBIT_NO_ENTRY; the warden's */
+	uint32_t pad;
+	uint8_t addresses[AMBIT_ANSWERS][16];	/* as kernel.h has them */
+	char name[AMBIT_TEXT_SIZE];
+};
+#define AMBIT_NO_ENTRY 0xffffU
+
+struct ambit_admitted_names {
+	uint64_t token;
+	uint32_t mask;		/* bit N: the Nth address of the LOOKUP */
+	uint32_t ttl;		/* for the agent */
+	uint32_t result;	/* enum ambit_lookup_result */
+	uint32_t pad;
+};
+
 struct ambit_ready {
 	int32_t error;		/* 0: walls up, loop entered */
-	uint32_t pad;
+	uint32_t port;		/* porter only: where it answers lookups */
 	char trust_domain[AMBIT_TEXT_SIZE];	/* issuer only */
 	char reason[AMBIT_TEXT_SIZE];	/* when error != 0 */
 };

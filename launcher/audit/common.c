@@ -7,7 +7,9 @@
 #include "common.h"
 
 #include <ambit/node.h>
+#include <arpa/inet.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define OCSF_VERSION "1.8.0"
 #define SIZED(text) (text), sizeof(text)
@@ -203,6 +205,29 @@ void common_open_unmapped(struct writer *writer, const char *record_word,
 	if (record || agent)
 		writer_number(writer, "cgroup_id", record ? record->cgroup_id :
 							agent->cgroup_id);
+}
+
+int common_is_v4(const uint8_t address[16])
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(address, prefix, sizeof(prefix));
+}
+
+void common_address(struct writer *writer, const uint8_t address[16])
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (!common_is_v4(address)) {
+		if (inet_ntop(AF_INET6, address, text, sizeof(text)))
+			writer_part_word(writer, text);
+		return;
+	}
+	for (int i = 12; i < 16; i++) {
+		if (i > 12)
+			writer_part_word(writer, ".");
+		writer_part_number(writer, address[i]);
+	}
 }
 
 size_t common_finish(struct writer *writer)

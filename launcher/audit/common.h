@@ -24,7 +24,8 @@ enum {
 	X(2003, COMPLIANCE, "Compliance Finding", 2, "Findings")             \
 	X(3004, ENTITY, "Entity Management", 3,                              \
 	  "Identity & Access Management")                                    \
-	X(4001, NETWORK, "Network Activity", 4, "Network Activity")
+	X(4001, NETWORK, "Network Activity", 4, "Network Activity")          \
+	X(4003, DNS, "DNS Activity", 4, "Network Activity")
 
 #define COMMON_CLASS_ENUM(uid, name, caption, category, category_caption) \
 	COMMON_CLASS_##name = uid,
@@ -71,6 +72,10 @@ void common_open_unmapped(struct writer *writer, const char *record_word,
 /* The name of a stream: the agent's id, or "instance-N" without one. */
 void common_stream(struct writer *writer, const struct ambit_open *agent,
 		   uint64_t instance);
+
+/* An address as kernel.h has it, as a part of a string; 1 if it is IPv4. */
+void common_address(struct writer *writer, const uint8_t address[16]);
+int common_is_v4(const uint8_t address[16]);
 
 /* unmapped ends, the line ends.  Aborts when a budget above is wrong. */
 size_t common_finish(struct writer *writer);

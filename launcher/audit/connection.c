@@ -52,34 +52,11 @@ static int is_unix(const struct ambit_record *record)
 	       (record->path_length && record->attempt != AMBIT_ATTEMPT_TLS);
 }
 
-static int is_mapped(const uint8_t address[16])
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return !memcmp(address, prefix, sizeof(prefix));
-}
-
 static int is_zero(const uint8_t address[16])
 {
 	static const uint8_t zero[16];
 
 	return !memcmp(address, zero, sizeof(zero));
-}
-
-static void part_address(struct writer *writer, const uint8_t address[16])
-{
-	char text[INET6_ADDRSTRLEN];
-
-	if (!is_mapped(address)) {
-		if (inet_ntop(AF_INET6, address, text, sizeof(text)))
-			writer_part_word(writer, text);
-		return;
-	}
-	for (int i = 12; i < 16; i++) {
-		if (i > 12)
-			writer_part_word(writer, ".");
-		writer_part_number(writer, address[i]);
-	}
 }
 
 static const char *protocol_name(uint8_t protocol)
@@ -151,7 +128,7 @@ static void put_message(struct writer *writer,
 				       BUDGET_NAME);
 			writer_part_word(writer, " at ");
 		}
-		part_address(writer, record->address);
+		common_address(writer, record->address);
 		writer_part_word(writer, " port ");
 		writer_part_number(writer, record->port);
 	}
@@ -174,7 +151,7 @@ static void put_endpoint(struct writer *writer, const char *key,
 {
 	writer_open(writer, key);
 	writer_string_open(writer, "ip");
-	part_address(writer, address);
+	common_address(writer, address);
 	writer_string_close(writer);
 	if (port)
 		writer_number(writer, "port", port);
@@ -221,7 +198,7 @@ static void put_connection_info(struct writer *writer,
 	/* By the socket's family; an agent may reach IPv4 through either. */
 	if (record->family == AF_INET || record->family == AF_INET6)
 		writer_number(writer, "protocol_ver_id",
-			    is_mapped(record->address) ? 4 : 6);
+			    common_is_v4(record->address) ? 4 : 6);
 	writer_close(writer);
 }
 

@@ -45,6 +45,14 @@ size_t audit_connection(char line[AUDIT_LINE], const struct audit_node *node,
 			const struct audit_stamp *stamp,
 			const struct audit_connection *connection);
 
+/* A lookup of a name, as the warden judged it.  `agent` and `endpoint`, the entry
+ * that lists the name, may be NULL. */
+size_t audit_lookup(char line[AUDIT_LINE], const struct audit_node *node,
+		    const struct audit_stamp *stamp,
+		    const struct ambit_lookup *lookup,
+		    const struct ambit_open *agent,
+		    const struct ambit_endpoint *endpoint);
+
 /* What an agent's stream came to. */
 struct audit_totals {
 	uint64_t attempts;	/* kernel sequence numbers given out */

@@ -177,6 +177,34 @@ static void put_connection(FILE *out, const json_t *record)
 	}
 }
 
+static void put_lookup(FILE *out, const json_t *record)
+{
+	const json_t *answers = tool_member(record, "answers"), *answer;
+	const char *rule = tool_text(record, "firewall_rule.uid");
+	int denied = tool_number(record, "action_id") == 2;
+	size_t index;
+
+	fputs(denied ? "DENIED  lookup " : "allowed lookup ", out);
+	put_text(out, tool_text(record, "query.hostname"));
+	putc(' ', out);
+	put_text(out, tool_text(record, "query.type"));
+	if (*rule) {
+		putc(' ', out);
+		put_text(out, rule);
+	}
+	json_array_foreach(answers, index, answer) {
+		fputs(index ? " " : " = ", out);
+		put_text(out, tool_text(answer, "rdata"));
+	}
+	fputs(": ", out);
+	put_text(out, tool_text(record, "status_detail"));
+	if (is(tool_text(record, "unmapped.reason"), "UNLISTED")) {
+		fputs("; egress would need - {to: ", out);
+		put_text(out, tool_text(record, "query.hostname"));
+		fputs(", ports: [443]}", out);
+	}
+}
+
 static void put_other(FILE *out, const json_t *record)
 {
 	const char *detail = tool_text(record, "status_detail");
@@ -210,6 +238,8 @@ void tool_print(FILE *out, const json_t *record)
 	putc(' ', out);
 	if (is(tool_text(record, "unmapped.record"), "connection"))
 		put_connection(out, record);
+	else if (is(tool_text(record, "unmapped.record"), "lookup"))
+		put_lookup(out, record);
 	else
 		put_other(out, record);
 	putc('\n', out);

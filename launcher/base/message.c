@@ -57,6 +57,12 @@ static const struct row {
 	[AMBIT_MESSAGE_SIGN] = { sizeof(struct ambit_sign), 0, { { 0, 0 } } },
 	[AMBIT_MESSAGE_SIGNED] = { sizeof(struct ambit_signed), 1,
 		{ TEXT(ambit_signed, id) } },
+	[AMBIT_MESSAGE_LOOKUP] = { sizeof(struct ambit_lookup), 0,
+		{ TEXT(ambit_lookup, name) } },
+	[AMBIT_MESSAGE_NAME] = { sizeof(struct ambit_name), 0,
+		{ TEXT(ambit_name, name) } },
+	[AMBIT_MESSAGE_ADMITTED] = { sizeof(struct ambit_admitted_names), 0,
+		{ { 0, 0 } } },
 	[AMBIT_MESSAGE_READY] = { sizeof(struct ambit_ready), 0,
 		{ TEXT(ambit_ready, trust_domain), TEXT(ambit_ready, reason) } },
 };

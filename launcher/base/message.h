@@ -31,6 +31,9 @@ union message_body {
 	struct ambit_published published;
 	struct ambit_sign sign;
 	struct ambit_signed signed_;
+	struct ambit_lookup lookup;
+	struct ambit_name name;
+	struct ambit_admitted_names admitted;
 	struct ambit_ready ready;
 };
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ambit-porter: brings credentials to the agents.  Started by ambitd as root
- * with descriptor 3 to the warden and 4 to the issuer.  Behind its walls it can
- * open nothing but new files in the directories that the warden passes in.
+ * ambit-porter: brings credentials to the agents and resolves names for them.
+ * Started by ambitd as root with descriptor 3 to the warden and 4 to the issuer.
+ * Behind its walls it can open nothing but new files in the directories that the
+ * warden passes in, and sockets, which the kernel programs let reach the node's
+ * resolvers alone.
  *
  * A peer that sends what it must not, or that is gone, ends the process: the
  * warden starts issuer and porter anew, as a pair.
  */
+#include "names.h"
 #include "serve.h"
 
 #include "base/number.h"
@@ -14,8 +17,11 @@
 #include "base/walls.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -25,11 +31,14 @@
 enum { WARDEN = 3, ISSUER = 4 };
 
 /* One directory per agent, the files in flight, and a few. */
-#define OPEN_FILES (AMBIT_SLOTS + SERVE_WINDOW + 32)
+#define OPEN_FILES (AMBIT_SLOTS + SERVE_WINDOW + NAMES_SOCKETS + 32)
 
 static const char *const calls[] = {
 	"poll", "ppoll", "recvmsg", "sendmsg", "sendfile", "write", "close",
 	"fstat", "newfstatat", "renameat", "renameat2",
+	/* Sockets: those of the agents' questions, those to the resolvers. */
+	"accept4", "connect", "getsockname", "getsockopt", "getpeername",
+	"recvfrom", "sendto", "writev",
 	"getrandom", "clock_gettime", "futex",
 	"brk", "munmap", "mremap", "madvise", "rt_sigreturn",
 	"restart_syscall", "exit", "exit_group", NULL,
@@ -44,6 +53,14 @@ static const struct filter_rule rules[] = {
 				 O_CLOEXEC) } },
 	{ "unlinkat", 0, { EXACTLY(2, 0) } },
 	{ "fcntl", 0, { EXACTLY(1, F_GET_SEALS) } },
+	{ "fcntl", 0, { EXACTLY(1, F_GETFL) } },
+	{ "fcntl", 0, { EXACTLY(1, F_SETFL) } },
+	{ "fcntl", 0, { EXACTLY(1, F_SETFD) } },
+	{ "fcntl", 0, { EXACTLY(1, F_GETFD) } },
+	{ "ioctl", 0, { EXACTLY(1, FIONBIO) } },
+	{ "socket", 0, { EXACTLY(0, AF_INET) } },
+	{ "socket", 0, { EXACTLY(0, AF_INET6) } },
+	{ "setsockopt", 0, { EXACTLY(1, IPPROTO_TCP), EXACTLY(2, TCP_NODELAY) } },
 	{ "mmap", 0, { NONE_OF(2, PROT_EXEC), EXACTLY(4, (uint32_t)-1) } },
 	{ "mprotect", 0, { NONE_OF(2, PROT_EXEC) } },
 };
@@ -56,13 +73,16 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static int parse(int count, char **words, uid_t *ret_uid)
+static int parse(int count, char **words, uid_t *ret_uid,
+		 const char **ret_resolvers)
 {
 	uint64_t uid;
-	if (count != 3 || strcmp(words[1], "--uid") != 0 ||
-	    number_parse(words[2], strlen(words[2]), UINT32_MAX - 1, &uid) < 0)
+	if (count != 5 || strcmp(words[1], "--uid") != 0 ||
+	    number_parse(words[2], strlen(words[2]), UINT32_MAX - 1, &uid) < 0 ||
+	    strcmp(words[3], "--resolvers") != 0)
 		return -EINVAL;
 	*ret_uid = (uid_t)uid;
+	*ret_resolvers = words[4];
 	return 0;
 }
 
@@ -85,7 +105,8 @@ static int check_descriptors(struct error *error)
 	return 0;
 }
 
-static int start(uid_t uid, struct error *error)
+static int start(uid_t uid, const char *resolvers, struct names **ret_names,
+		 struct error *error)
 {
 	const struct walls walls = {
 		.uid = uid, .calls = calls, .rules = rules,
@@ -99,18 +120,48 @@ static int start(uid_t uid, struct error *error)
 		return error_errno(error, errno, "limit of %u open files",
 				   OPEN_FILES);
 	int result = check_descriptors(error);
+	/* Its sockets are ours, hence of our cgroup. */
+	if (!result)
+		result = names_open(resolvers, ret_names, error);
 	return result ? result : walls_enter(&walls, error);
+}
+
+struct porter {
+	struct serve serve;
+	struct names *names;
+};
+
+static int take_warden(struct porter *porter, struct message *message)
+{
+	const union message_body *body = &message->body;
+
+	switch (message->type) {
+	case AMBIT_MESSAGE_NAME:
+		return names_listed(porter->names, &body->name);
+	case AMBIT_MESSAGE_ADMITTED:
+		return names_admitted(porter->names, &body->admitted);
+	case AMBIT_MESSAGE_DISMISS:
+		names_dismiss(porter->names, body->dismiss.instance);
+		return serve_warden(&porter->serve, message, now_ms());
+	default:
+		return serve_warden(&porter->serve, message, now_ms());
+	}
+}
+
+static int take_issuer(struct porter *porter, struct message *message)
+{
+	return serve_issuer(&porter->serve, message, now_ms());
 }
 
 /* Takes everything that `peer` has said.  Returns 1, 0 when it is gone, or a
  * negative errno. */
-static int hear(struct serve *serve, int peer,
-		int (*take)(struct serve *, struct message *, uint64_t))
+static int hear(struct porter *porter, int peer,
+		int (*take)(struct porter *, struct message *))
 {
 	static struct message message;
 	int got;
 	while ((got = message_receive(peer, 0, &message)) == 1) {
-		int result = take(serve, &message, now_ms());
+		int result = take(porter, &message);
 		message_release(&message);
 		if (result < 0)
 			return result;
@@ -126,54 +177,69 @@ static int complain(const char *peer, int result)
 }
 
 /* Returns the exit status. */
-static int loop(struct serve *serve)
+static int loop(struct porter *porter)
 {
+	struct serve *serve = &porter->serve;
+
 	for (;;) {
 		short more = outbox_waiting(&serve->outbox) ? POLLOUT : 0;
-		struct pollfd peers[2] = {
+		struct pollfd sockets[2 + NAMES_SOCKETS] = {
 			{ WARDEN, (short)(POLLIN | more), 0 },
 			{ ISSUER, POLLIN, 0 },
 		};
-		int count = poll(peers, 2, serve_timeout(serve, now_ms()));
-		if (count < 0 && errno != EINTR)
+		int timeout = serve_timeout(serve, now_ms());
+		unsigned count = names_watch(porter->names, sockets + 2, &timeout);
+		int found = poll(sockets, 2 + count, timeout);
+		if (found < 0 && errno != EINTR)
 			return complain("poll", -errno);
 		int result = outbox_flush(&serve->outbox);
 		if (result < 0)
 			return complain("warden", result);
-		result = hear(serve, WARDEN, serve_warden);
+		/* Before the questions: who asks must be known. */
+		result = hear(porter, WARDEN, take_warden);
 		if (result == 0)
 			return 0;
 		if (result < 0)
 			return complain("warden", result);
-		result = hear(serve, ISSUER, serve_issuer);
+		result = hear(porter, ISSUER, take_issuer);
 		if (result <= 0)
 			return complain("issuer", result);
 		result = serve_due(serve, now_ms());
 		if (result < 0)
 			return complain("issuer", result);
+		if (found < 0)
+			continue;
+		result = names_work(porter->names, &serve->outbox, sockets + 2,
+				    count);
+		if (result < 0)
+			return complain("names", result);
 	}
 }
 
 int main(int count, char **words)
 {
-	static struct serve serve;
+	static struct porter porter;
 	struct error error = { 0 };
+	const char *resolvers;
 	uid_t uid;
 
-	if (parse(count, words, &uid) < 0) {
+	if (parse(count, words, &uid, &resolvers) < 0) {
 		fprintf(stderr, "ambit-porter: is started by ambitd\n");
 		return 2;
 	}
-	start(uid, &error);
+	start(uid, resolvers, &porter.names, &error);
 	struct ambit_ready ready = { .error = error.code };
 	snprintf(ready.reason, sizeof(ready.reason), "%.255s", error.text);
+	if (!error.code)
+		ready.port = names_port(porter.names);
 	int told = message_send(WARDEN, AMBIT_MESSAGE_READY, &ready, NULL);
 	if (error.code)
 		fprintf(stderr, "ambit-porter: %s\n", error.text);
 	if (error.code || told < 0)
 		return 1;
-	serve_setup(&serve, WARDEN, ISSUER, uid);
-	int status = loop(&serve);
-	serve_clear(&serve);
+	serve_setup(&porter.serve, WARDEN, ISSUER, uid);
+	int status = loop(&porter);
+	serve_clear(&porter.serve);
+	names_close(porter.names);
 	return status;
 }

@@ -10,6 +10,7 @@ struct outbox_entry {
 	union {
 		struct ambit_minted minted;
 		struct ambit_published published;
+		struct ambit_lookup lookup;
 	} body;
 };
 
@@ -28,6 +29,7 @@ static struct outbox_entry *append(struct outbox *outbox,
 	entry->type = type;
 	*outbox->last = entry;
 	outbox->last = &entry->next;
+	outbox->count++;
 	return entry;
 }
 
@@ -37,6 +39,7 @@ static void drop_first(struct outbox *outbox)
 	outbox->first = gone->next;
 	if (!outbox->first)
 		outbox->last = &outbox->first;
+	outbox->count--;
 	free(gone);
 }
 
@@ -59,6 +62,15 @@ int outbox_published(struct outbox *outbox,
 	return outbox_flush(outbox);
 }
 
+int outbox_lookup(struct outbox *outbox, const struct ambit_lookup *lookup)
+{
+	struct outbox_entry *entry = append(outbox, AMBIT_MESSAGE_LOOKUP);
+	if (!entry)
+		return -ENOMEM;
+	entry->body.lookup = *lookup;
+	return outbox_flush(outbox);
+}
+
 int outbox_flush(struct outbox *outbox)
 {
 	while (outbox->first) {
@@ -73,9 +85,9 @@ int outbox_flush(struct outbox *outbox)
 	return 0;
 }
 
-int outbox_waiting(const struct outbox *outbox)
+unsigned outbox_waiting(const struct outbox *outbox)
 {
-	return outbox->first != NULL;
+	return outbox->count;
 }
 
 void outbox_clear(struct outbox *outbox)

@@ -13,6 +13,7 @@ struct outbox_entry;
 struct outbox {
 	int socket;	/* not blocking */
 	struct outbox_entry *first, **last;
+	unsigned count;
 };
 
 void outbox_setup(struct outbox *outbox, int socket);
@@ -22,10 +23,11 @@ void outbox_setup(struct outbox *outbox, int socket);
 int outbox_minted(struct outbox *outbox, const struct ambit_minted *minted);
 int outbox_published(struct outbox *outbox,
 		     const struct ambit_published *published);
+int outbox_lookup(struct outbox *outbox, const struct ambit_lookup *lookup);
 
 /* Says what had to wait, as far as it goes. */
 int outbox_flush(struct outbox *outbox);
-int outbox_waiting(const struct outbox *outbox);
+unsigned outbox_waiting(const struct outbox *outbox);
 void outbox_clear(struct outbox *outbox);
 
 #endif

@@ -73,5 +73,8 @@ void detect_layers(struct plan_layers *ret_layers)
 		.cpu_controller = cgroups && has_controller(root, "cpu"),
 		.idmapped_mounts = kernel_at_least(5, 12) != 0,
 		.memfd_noexec = !access("/proc/sys/vm/memfd_noexec", F_OK),
+		/* If the node knows a resolver. */
+		.names = cgroups && kernel_at_least(6, 1),
+		.tls_names = cgroups && kernel_at_least(6, 1),
 	};
 }

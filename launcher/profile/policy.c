@@ -38,6 +38,7 @@ static int add_rules(const struct profile_endpoint *endpoint, unsigned index,
 		rule->port_low = endpoint->ports[i].low;
 		rule->port_high = endpoint->ports[i].high;
 		rule->flags = flags_of(endpoint);
+		policy->names |= (rule->flags & AMBIT_RULE_NAME) != 0;
 	}
 	return 0;
 }

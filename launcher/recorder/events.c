@@ -160,6 +160,32 @@ static int take_event(struct recorder *recorder, const struct ambit_event *event
 	return 0;
 }
 
+static int take_lookup(struct recorder *recorder,
+		       const struct ambit_lookup *lookup, struct error *error)
+{
+	if (lookup->result < AMBIT_LOOKUP_ANSWERED ||
+	    lookup->result > AMBIT_LOOKUP_NOT_ADMITTED ||
+	    lookup->count > AMBIT_ANSWERS)
+		return error_set(error, EBADMSG, "warden: lookup");
+	char *line = log_room(&recorder->log, RECORDER_NOTICE_RESERVE);
+	if (!line) {
+		recorder->outage.events_lost++;
+		return 0;
+	}
+	const struct agent *agent = agents_find(&recorder->agents,
+						lookup->instance);
+	const struct ambit_endpoint *endpoint = NULL;
+	struct audit_stamp stamp;
+	if (agent && lookup->entry < AMBIT_RULES)
+		endpoint = agent->endpoints[lookup->entry];
+	notice_stamp(recorder, &stamp);
+	stamp.time_ms = lookup->time_ms;
+	log_add(&recorder->log,
+		audit_lookup(line, &recorder->node, &stamp, lookup,
+			     agent ? &agent->open : NULL, endpoint));
+	return 0;
+}
+
 static int take_rings(struct recorder *recorder, struct message *message,
 		      struct error *error)
 {
@@ -230,6 +256,8 @@ static int take(struct recorder *recorder, struct message *message,
 		return result < 0 ? result :
 				    take_event(recorder, &message->body.event,
 					       error);
+	case AMBIT_MESSAGE_LOOKUP:
+		return take_lookup(recorder, &message->body.lookup, error);
 	case AMBIT_MESSAGE_CLOSE:
 		return take_close(recorder, &message->body.close, error);
 	default:

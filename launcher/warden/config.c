@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "base/trusted.h"
 
+#include <arpa/inet.h>
 #include <cyaml/cyaml.h>
 #include <ctype.h>
 #include <stdarg.h>
@@ -17,6 +18,8 @@ struct node_file {
 	char *uid_range;
 	char *log_directory;
 	char *profile_directory;
+	char **resolvers;
+	unsigned resolvers_count;
 };
 
 #define TEXT(key, member, most)                                      \
@@ -24,11 +27,17 @@ struct node_file {
 			       CYAML_FLAG_OPTIONAL, struct node_file, \
 			       member, 1, most)
 
+static const cyaml_schema_value_t resolver = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 2, INET6_ADDRSTRLEN),
+};
+
 static const cyaml_schema_field_t fields[] = {
 	TEXT("trust-domain", trust_domain, 255),
 	TEXT("uid-range", uid_range, 32),
 	TEXT("log-directory", log_directory, 255),
 	TEXT("profile-directory", profile_directory, 255),
+	CYAML_FIELD_SEQUENCE("resolvers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct node_file, resolvers, &resolver, 1, 3),
 	CYAML_FIELD_END
 };
 
@@ -81,6 +90,26 @@ static int take_range(struct config *config, const char *range,
 	return 0;
 }
 
+/* One that is not an address would be left out in silence. */
+static int take_resolvers(struct config *config, const struct node_file *file,
+			  struct error *error)
+{
+	uint8_t address[16];
+	size_t used = 0;
+
+	for (unsigned i = 0; i < file->resolvers_count; i++) {
+		if (inet_pton(AF_INET, file->resolvers[i], address) != 1 &&
+		    inet_pton(AF_INET6, file->resolvers[i], address) != 1)
+			return error_set(error, EINVAL, "resolvers: %.40s: an "
+					 "address was expected",
+					 file->resolvers[i]);
+		used += (size_t)snprintf(config->resolvers + used,
+					 sizeof(config->resolvers) - used, "%s%s",
+					 i ? "," : "", file->resolvers[i]);
+	}
+	return 0;
+}
+
 static int take(struct config *config, const struct node_file *file,
 		struct error *error)
 {
@@ -112,7 +141,10 @@ static int take(struct config *config, const struct node_file *file,
 		snprintf(directories[i].place, directories[i].size, "%s%s",
 			 config->root, directories[i].value);
 	}
-	return file->uid_range ? take_range(config, file->uid_range, error) : 0;
+	int failed = take_resolvers(config, file, error);
+	if (failed || !file->uid_range)
+		return failed;
+	return take_range(config, file->uid_range, error);
 }
 
 static int read_file(struct config *config, const char *path,

@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "control.h"
 #include "files.h"
+#include "names.h"
 #include "records.h"
 #include "services.h"
 #include "slots.h"
@@ -265,6 +266,7 @@ void end_agent(struct agent *agent)
 		agent->ended_ms = warden_now_ms();
 	}
 	files_discard(agent);
+	names_forget(agent);
 	agent->gone = agent->closing = 1;
 	services_send(warden, SERVICE_PORTER, AMBIT_MESSAGE_DISMISS, &dismiss,
 		      NULL);

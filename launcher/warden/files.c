@@ -19,7 +19,7 @@ static int write_at(int directory, const char *name, const char *text)
 	return write(fd, text, length) == (ssize_t)length ? 0 : -EIO;
 }
 
-/* passwd, group, hosts, and the directory that the porter delivers into: owned
+/* passwd, group, hosts, resolv.conf, and the directory that the porter delivers into: owned
  * by the porter, group the agent's, so that nobody else can read it. */
 int files_make(const struct agent *agent, struct error *error)
 {
@@ -46,6 +46,9 @@ int files_make(const struct agent *agent, struct error *error)
 	if (!failed)
 		failed = write_at(directory, "hosts",
 				  "127.0.0.1 localhost\n::1 localhost\n");
+	if (!failed)
+		failed = write_at(directory, "resolv.conf",
+				  "nameserver " AMBIT_RESOLVER_TEXT "\n");
 	if (!failed && (mkdirat(directory, "credentials", 0700) < 0 ||
 			fchownat(directory, "credentials", porter, agent->uid,
 				 0) < 0 ||

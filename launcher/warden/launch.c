@@ -10,6 +10,7 @@
 #include "end.h"
 #include "files.h"
 #include "gate.h"
+#include "names.h"
 #include "profiles.h"
 #include "records.h"
 #include "services.h"
@@ -366,7 +367,8 @@ static int begin(struct warden *warden, const struct launch *launch,
 		failed = packet_request(agent, &launch->packet, error);
 	if (failed)
 		return failed;
-	if (credentials_serve(agent) < 0 || records_open(warden, agent) < 0)
+	if (credentials_serve(agent) < 0 || names_serve(agent) < 0 ||
+	    records_open(warden, agent) < 0)
 		return error_set(error, EPIPE, "node: a service ended");
 	timer_once(warden, LAUNCH_MS, took_too_long, agent);
 	launch_advance(agent);

@@ -98,7 +98,7 @@ static const struct {
 #define HOW_cpu_controller "handed down to the agents' cgroup"
 #define HOW_idmapped_mounts "the state directory was mounted id-mapped"
 #define HOW_memfd_noexec "the setting exists; it is written for each agent"
-#define HOW_names "not in this version"
+#define HOW_names "in a scratch cgroup an unlisted name was refused and recorded"
 #define HOW_tls_names "in a scratch cgroup a hello for another name was dropped, " \
 		      "recorded and its socket destroyed, the right one passed"
 #define LAYER_ROW(member, word, required) \

@@ -14,6 +14,7 @@
 #include "end.h"
 #include "gate.h"
 #include "layers.h"
+#include "names.h"
 #include "node.h"
 #include "profiles.h"
 #include "proof.h"
@@ -125,6 +126,7 @@ static void resume_agents(struct warden *warden)
 {
 	struct agent *agent;
 
+	names_adopt(warden);
 	AGENTS_EACH(warden, agent) {
 		struct ambit_event event;
 		if (!cgroup_has(agent->cgroup, agent->pid) ||
@@ -197,6 +199,8 @@ static int open_all(struct warden *warden, struct error *error)
 		failed = services_start(warden, error);
 	if (!failed)
 		failed = proof_records(warden, error);
+	if (!failed)
+		failed = proof_names(warden, error);
 	return failed;
 }
 

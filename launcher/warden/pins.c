@@ -193,9 +193,13 @@ static int pin(const struct kernel *kernel, struct error *error)
 int pins_write_control(struct kernel *kernel, int open, uint32_t version,
 		       struct error *error)
 {
-	struct ambit_control control = { open != 0, version };
+	struct ambit_control control = { 0 };
 	uint32_t zero = 0;
 
+	if (bpf_map_lookup_elem(kernel->maps[MAP_CONTROL], &zero, &control) < 0)
+		return error_errno(error, errno, "map control");
+	control.open = open != 0;
+	control.version = version;
 	if (bpf_map_update_elem(kernel->maps[MAP_CONTROL], &zero, &control, 0) < 0)
 		return error_errno(error, errno, "map control");
 	return 0;

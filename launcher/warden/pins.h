@@ -24,6 +24,8 @@
 	X(connect6, BPF_CGROUP_INET6_CONNECT, 0)    \
 	X(sendmsg4, BPF_CGROUP_UDP4_SENDMSG, 0)     \
 	X(sendmsg6, BPF_CGROUP_UDP6_SENDMSG, 0)     \
+	X(recvmsg4, BPF_CGROUP_UDP4_RECVMSG, 0)     \
+	X(peer4, BPF_CGROUP_INET4_GETPEERNAME, 0)   \
 	X(bind4, BPF_CGROUP_INET4_BIND, 0)          \
 	X(bind6, BPF_CGROUP_INET6_BIND, 0)          \
 	X(create, BPF_CGROUP_INET_SOCK_CREATE, 0)   \
@@ -58,7 +60,10 @@ extern const struct hook pins_hooks[HOOKS];
 	X(OWN, own_addresses, HASH, 16, 1, AMBIT_OWN_ADDRESSES)             \
 	X(NAMES, names, HASH, sizeof(struct ambit_server_name), 1,          \
 	  AMBIT_SERVER_NAMES)                                               \
-	X(CONDEMNED, condemned, RINGBUF, 0, 0, AMBIT_CONDEMNED_BYTES)
+	X(CONDEMNED, condemned, RINGBUF, 0, 0, AMBIT_CONDEMNED_BYTES)                \
+	X(ADMITTED, admitted, HASH, sizeof(struct ambit_admitted_key),      \
+	  sizeof(struct ambit_admitted), AMBIT_ADMITTED)                    \
+	X(ASKERS, askers, ARRAY, 4, sizeof(struct ambit_asker), AMBIT_SLOTS)
 
 #define KERNEL_MAP_ENUM(name, map, type, key, value, entries) MAP_##name,
 enum kernel_map { KERNEL_MAPS(KERNEL_MAP_ENUM) MAP_COUNT };

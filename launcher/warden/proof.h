@@ -17,4 +17,10 @@ int proof_closed(struct warden *warden, const struct ambit_closed *closed);
 /* With the recorder running: its count of records must be the kernel's. */
 int proof_records(struct warden *warden, struct error *error);
 
+/* With the porter running: a child in a scratch cgroup asks for a name that no
+ * entry lists; it must be told that there is none, and the porter must say so. */
+int proof_names(struct warden *warden, struct error *error);
+/* Notes that LOOKUP was about the proof; 1 if it was. */
+int proof_lookup(struct warden *warden, const struct ambit_lookup *lookup);
+
 #endif

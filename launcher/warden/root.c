@@ -49,6 +49,7 @@ static const struct entry {
 	{ "/etc/passwd", LINK, 0, "/run/ambit/passwd" },
 	{ "/etc/group", LINK, 0, "/run/ambit/group" },
 	{ "/etc/hosts", LINK, 0, "/run/ambit/hosts" },
+	{ "/etc/resolv.conf", LINK, 0, "/run/ambit/resolv.conf" },
 	{ "/etc/mtab", LINK, 0, "/proc/self/mounts" },
 	{ "/etc/nsswitch.conf", TEXT, 0,
 	  "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"

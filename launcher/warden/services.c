@@ -6,7 +6,9 @@
 #include "base/own.h"
 #include "credentials.h"
 #include "end.h"
+#include "admitted.h"
 #include "launch.h"
+#include "names.h"
 #include "proof.h"
 #include "records.h"
 #include "spawn.h"
@@ -130,7 +132,8 @@ static int start_cgroup(struct warden *warden, enum service_kind kind,
 			struct error *error)
 {
 	struct service *service = &warden->services[kind];
-	/* Nothing is allowed; records of a service carry a small instance. */
+	/* Nothing is allowed, but to the porter its resolvers; records of a
+	 * service carry a small instance. */
 	static struct ambit_policy policy;
 
 	if (service->cgroup >= 0)
@@ -143,6 +146,8 @@ static int start_cgroup(struct warden *warden, enum service_kind kind,
 	policy.instance = policy.slot = 1 + (uint32_t)kind;
 	policy.state = AMBIT_POLICY_OPEN;
 	policy.generation = 1;
+	if (kind == SERVICE_PORTER)
+		names_porter_policy(warden, &policy);
 	return kernel_attach(warden->kernel, service->cgroup, service->cgroup_id,
 			     &policy, error);
 }
@@ -170,10 +175,14 @@ static int start(struct warden *warden, enum service_kind kind,
 	int count = service_fds(warden, kind, fds, error);
 	snprintf(uid, sizeof(uid), "%u", service_uid(warden, kind));
 	char name[32], option[] = "--uid", domain[] = "--trust-domain";
+	char resolvers[] = "--resolvers";
 	snprintf(name, sizeof(name), "%s", rows[kind].program);
 	char *arguments[] = { name, option, uid,
-			      kind == SERVICE_ISSUER ? domain : NULL,
-			      warden->config.trust_domain, NULL };
+			      kind == SERVICE_ISSUER ? domain :
+			      kind == SERVICE_PORTER ? resolvers : NULL,
+			      kind == SERVICE_ISSUER ?
+				      warden->config.trust_domain :
+				      warden->config.resolvers, NULL };
 	struct spawn what = {
 		.executable = executable, .cgroup = service->cgroup,
 		.mount_namespace = -1,
@@ -258,6 +267,20 @@ static void tell_ended(struct warden *warden)
 			warden->ended_services[i].kind = 0;
 }
 
+/* Without it lookups lead nowhere: they are refused as what they are, packets to
+ * an address that no entry lists. */
+static void take_port(struct warden *warden, const struct ambit_ready *ready)
+{
+	struct error error = { 0 };
+	struct agent *agent;
+
+	if (admitted_port(warden->kernel, (uint16_t)ready->port, &error) < 0)
+		fprintf(stderr, "ambitd: %s\n", error.text);
+	AGENTS_EACH(warden, agent)
+		if (!agent->gone && agent->cgroup_id)
+			names_serve(agent);
+}
+
 static void take_ready(struct warden *warden, enum service_kind kind,
 		       const struct ambit_ready *ready)
 {
@@ -266,6 +289,8 @@ static void take_ready(struct warden *warden, enum service_kind kind,
 	if (ready->error)
 		return;	/* it ends; the loop sees that */
 	service->ready = 1;
+	if (kind == SERVICE_PORTER)
+		take_port(warden, ready);
 	if (kind == SERVICE_ISSUER)
 		memcpy(warden->trust_domain, ready->trust_domain,
 		       sizeof(warden->trust_domain));
@@ -278,7 +303,7 @@ static void take_ready(struct warden *warden, enum service_kind kind,
 
 /* Which service may send what. */
 static void dispatch(struct warden *warden, enum service_kind kind,
-		     const struct message *message)
+		     struct message *message)
 {
 	const union message_body *body = &message->body;
 
@@ -297,6 +322,8 @@ static void dispatch(struct warden *warden, enum service_kind kind,
 			credentials_take_minted(warden, &body->minted);
 		else if (message->type == AMBIT_MESSAGE_PUBLISHED)
 			credentials_take_published(warden, &body->published);
+		else if (message->type == AMBIT_MESSAGE_LOOKUP)
+			names_lookup(warden, &message->body.lookup);
 	}
 }
 
@@ -381,8 +408,11 @@ static int make_pair(enum service_kind kind, struct error *error)
 
 int services_start(struct warden *warden, struct error *error)
 {
+	struct config *config = &warden->config;
 	int failed = 0;
 
+	if (!config->resolvers[0])
+		names_resolvers(config->resolvers, sizeof(config->resolvers));
 	for (int i = 0; !failed && i < SERVICES; i++) {
 		failed = make_pair((enum service_kind)i, error);
 		if (!failed)

@@ -25,6 +25,7 @@ struct config {
 	char run[320], state[320], log[320], profiles[320], shipped[512];
 	char libexec[512];
 	char trust_domain[AMBIT_TEXT_SIZE];	/* "" : the issuer's own */
+	char resolvers[160];	/* addresses with commas between, or "" */
 	uint32_t uid_first, uid_count;
 };
 
@@ -79,6 +80,12 @@ struct agent_credential {
 	int minted, published;
 };
 
+/* What the kernel admits to an agent because a name led there. */
+struct agent_addresses {
+	uint8_t (*addresses)[16];
+	unsigned count, room;
+};
+
 struct caller {
 	uint32_t uid, pid;
 };
@@ -125,6 +132,7 @@ struct agent {
 	/* The end. */
 	int exit_known, exit_status, exit_signal;
 	char cause[32];		/* exited, killed, retired, lifetime, … */
+	struct agent_addresses admitted;
 	int closing;		/* torn down, CLOSE sent, CLOSED awaited */
 	uint64_t allowed, denied;
 };
@@ -154,6 +162,8 @@ struct warden {
 		uint64_t instance, records;
 		int done;
 		struct ambit_closed closed;
+		uint64_t names;		/* instance of the lookup's, 0: none */
+		int refused;		/* … it was, and reported */
 	} proof;
 	int log_error;		/* errno while records can't be written */
 	int quiet;		/* no launch or end is near: slots.h */

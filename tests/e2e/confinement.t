@@ -147,8 +147,6 @@ done <<'TABLE'
 cgroup controller memory|limits: {memory: 512M}
 cgroup controller cpu|limits: {cpu: 100%}
 TABLE
-profile named 'egress: [{to: crm.example.com, ports: [443]}]'
-refused "refused: a name" 125 "crm.example.com" ambit_run named true
 # ---- the warden's own filter: it takes nothing from what profiles may allow ------
 like "the warden has a filter, no new privileges" \
 	"$(tr '\t\n' '  ' <"/proc/$(node_pid ambitd)/status")" "Seccomp: 2" "NoNewPrivs: 1"

@@ -426,6 +426,7 @@ static void launch(const char *mode, char *keys, char *domain, char *libexec,
 {
 	char issuer[512], porter[512];
 	char uid_option[] = "--uid", domain_option[] = "--trust-domain";
+	char resolvers_option[] = "--resolvers", none[] = "";
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		die("socketpair");
@@ -443,7 +444,8 @@ static void launch(const char *mode, char *keys, char *domain, char *libexec,
 	}
 	if (strcmp(mode, "issuer"))
 		start(&processes[PORTER],
-		      (char *[]){ porter, uid_option, uids[1], NULL }, pair[1], -1);
+		      (char *[]){ porter, uid_option, uids[1],
+				  resolvers_option, none, NULL }, pair[1], -1);
 	else
 		peer = dup(pair[1]);
 	close(pair[0]);

@@ -141,11 +141,10 @@ run "$profile" explain "$work/good.yaml"
 says "a table of clauses and mechanisms" out "review by 2999-12-31"
 sample names.yaml 'egress:' '  - {to: crm.example.com, ports: [443], tool: crm}'
 run "$profile" explain "$work/names.yaml"
-is "a clause that can't be held is explained" 0 $?
-says "the name" out 'REFUSED: not yet enforceable: names are not resolved on this node'
-says "its TLS" out "REFUSED: TLS server names can't be pinned"
-says "the sum" out "2 of "
-says "the layers that were assumed" out 'no   TLS server names'
+is "a name is explained" 0 $?
+says "the name" out 'names resolved by the node; connect and sendmsg hooks, packet wall'
+says "its TLS" out "egress[0] tls: required for crm.example.com"
+says "the layers that were assumed" out 'yes  TLS server names'
 sample syscalls.yaml 'syscalls: {allow: [bpf]}'
 run "$profile" explain "$work/syscalls.yaml"
 is "a call that no profile may have" 1 $?

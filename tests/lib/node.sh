@@ -182,7 +182,7 @@ snapshot() {
 		ss -Hatuwne 2>/dev/null |
 			grep -e "cgroup:${NODE_CGROUP#"$(cgroup2)"}/" \
 				-e " ${NET4:-none}\..*cgroup:unreachable" |
-			awk '{ print "socket", $1, $2, $5, $6 }'
+			awk '/\/porter( |$)/ { sub(/:[0-9]+$/, "", $5) } { print "socket", $1, $2, $5, $6 }'
 		echo "descriptors $(find "/proc/$snapshot_warden/fd" -type l ! -lname 'user:*' | wc -l)"
 	} | sort >"$1"
 }

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asking the node's resolvers: one after the other, the one that answered last
+ * first.  The only user of c-ares, which has one channel per resolver here: how
+ * it chooses among several differs between its versions, and an unreachable first
+ * one must not cost every lookup its time.
+ */
+#ifndef PORTER_UPSTREAM_H
+#define PORTER_UPSTREAM_H
+
+#include "base/error.h"
+#include "dns.h"
+
+#include <poll.h>
+
+#define UPSTREAM_RESOLVERS 3
+#define UPSTREAM_SOCKETS 48	/* of all resolvers together */
+
+struct upstream;
+
+/* `resolvers`: addresses with commas between.  Reads files that the C library
+ * wants, hence before the walls. */
+int upstream_open(const char *resolvers, struct upstream **ret_upstream,
+		  struct error *error);
+void upstream_close(struct upstream *upstream);
+
+/* Asks for `name` and calls done(data, answer) once, maybe at once; `answer` is
+ * NULL when no resolver gave one. */
+void upstream_ask(struct upstream *upstream, const char *name, uint16_t type,
+		  void (*done)(void *data, const struct dns_answer *answer),
+		  void *data);
+
+/* For poll: fills in at most UPSTREAM_SOCKETS sockets, shortens *timeout_ms. */
+unsigned upstream_watch(struct upstream *upstream, struct pollfd *ret_sockets,
+			int *timeout_ms);
+/* Does what poll found, and what is due. */
+void upstream_work(struct upstream *upstream, const struct pollfd *sockets,
+		   unsigned count);
+
+#endif

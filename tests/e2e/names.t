@@ -1,0 +1,186 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Egress by name, with dnsmasq as the node's resolver: unmodified programs of every
+# kind of resolver look a name up and connect; what no entry lists is refused, and
+# what was admitted ends with its agent.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/node.sh
+. tests/lib/net.sh
+. tests/lib/dns.sh
+net_begin
+dns_addresses
+node_directory
+dns_dnsmasq "$NET4.2" --host-record="crm.test,$NET4.3,$PUBLIC6::3" --host-record="only4.test,$NET4.3" \
+	--host-record="only6.test,$PUBLIC6::3" --cname=alias.test,hop.test --cname=hop.test,only4.test \
+	--host-record="one.blob.test,$NET4.3" --host-record="two.one.blob.test,$NET4.3" \
+	--host-record="blob.test,$NET4.3" --host-record="secret.test,$NET4.3"
+dns_node "$NET4.2"
+node_start
+net_serve python3 tests/lib/echo.py "tcp:$NET4.3:7000" "tcp:[$PUBLIC6::3]:7000"
+mkdir -p "$TAP_DIRECTORY/web/logs"
+certificate "$TAP_DIRECTORY/web" crm.test "$NET4.3"
+cat >"$TAP_DIRECTORY/web/nginx.conf" <<CONF
+user root;
+pid nginx.pid;
+events {}
+http { access_log off; server { listen $NET4.3:443 ssl;
+	ssl_certificate crm.test.pem; ssl_certificate_key crm.test.key;
+	location / { return 200 "served"; } } }
+CONF
+net_nginx "$TAP_DIRECTORY/web"
+
+WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
+at_exit 'rm -rf "$WORK"'
+gcc -O1 -o "$WORK/glibc" tests/e2e/lookup.c || bail_out "no program of glibc"
+cp "$TAP_DIRECTORY/web/crm.test.pem" "$WORK/"
+musl-gcc -O1 -static -o "$WORK/musl" tests/e2e/lookup.c || bail_out "no program of musl"
+CGO_ENABLED=0 GOCACHE=$TAP_DIRECTORY/go GOFLAGS=-mod=mod \
+	go build -o "$WORK/go" tests/e2e/lookup.go || bail_out "no program of Go"
+cat >"$WORK/node.js" <<'JS'
+const dns = require('dns'), net = require('net');
+const resolver = new dns.Resolver();
+resolver.resolve4(process.argv[2], (error, addresses) => {
+	if (error) { console.log(error.code); return; }
+	const socket = net.connect(Number(process.argv[3]), addresses[0], () => {
+		console.log('connected ' + socket.remoteAddress);
+		socket.destroy();
+	});
+	socket.on('error', (failed) => console.log(failed.code));
+});
+JS
+profile named "files: {read: [$WORK]}
+egress:
+  - {to: crm.test, ports: [7000], tls: \"off\", tool: crm}
+  - {to: only4.test, ports: [7000], tls: \"off\"}
+  - {to: only6.test, ports: [7000], tls: \"off\"}
+  - {to: ALIAS.test, ports: [7000], tls: \"off\"}
+  - {to: \"*.blob.test\", ports: [7000], tls: \"off\"}
+  - {to: gone.test, ports: [7000], tls: \"off\"}
+  - {to: crm.test, ports: [443]}
+  - {to: only4.test, ports: [443]}"
+profile unnamed "files: {read: [$WORK]}"
+
+inside() {
+	run ambit run --quiet --profile named --name "agent-$((AGENT += 1))" -- "$@"
+}
+AGENT=0
+record() {
+	ambit audit show --agent "agent-$AGENT"
+}
+
+# ---- every kind of resolver -------------------------------------------------
+while IFS='|' read -r what unlisted command; do
+	# shellcheck disable=SC2086
+	inside $command only4.test 7000
+	is "$what: a listed name" "$OUT" "connected $NET4.3"
+	like "$what: its records" "$(record)" "allowed lookup only4.test A egress[1] = $NET4.3" \
+		"allowed connect only4.test=$NET4.3:7000/tcp egress[1]"
+	# shellcheck disable=SC2086
+	inside $command secret.test 7000
+	like "$what: one that is not listed" "$OUT" "$unlisted"
+	like "$what: its record" "$(record)" "DENIED  lookup secret.test A: no entry lists this name"
+done <<TABLE
+glibc|Name or service not known|$WORK/glibc
+musl|Name does not resolve|$WORK/musl
+Go|no such host|$WORK/go
+c-ares of Node|ENOTFOUND|/usr/bin/node $WORK/node.js
+TABLE
+inside "$WORK/glibc" only6.test 7000
+is "an IPv6 address" "$OUT" "connected $PUBLIC6::3"
+inside "$WORK/glibc" crm.test 7000 4
+is "both families: IPv4" "$OUT" "connected $NET4.3"
+inside "$WORK/glibc" crm.test 7000 6
+is "both families: IPv6" "$OUT" "connected $PUBLIC6::3"
+inside "$WORK/glibc" only4.test 7001
+is "another port of a listed name" "$OUT" "connect: Operation not permitted"
+inside "$WORK/glibc" alias.test 7000
+is "a chain of CNAME records, an entry in upper case" "$OUT" "connected $NET4.3"
+inside "$WORK/glibc" CRM.test. 7000 4
+is "upper case and a dot at the end" "$OUT" "connected $NET4.3"
+inside "$WORK/glibc" one.blob.test 7000
+is "a wildcard: one label" "$OUT" "connected $NET4.3"
+inside "$WORK/glibc" two.one.blob.test 7000
+is "two labels are not one" "$OUT" "Name or service not known"
+inside "$WORK/glibc" blob.test 7000
+is "none is not one" "$OUT" "Name or service not known"
+inside "$WORK/glibc" gone.test 7000
+is "a listed name that is not there" "$OUT" "Name or service not known"
+like "… its record is allowed" "$(record)" "allowed lookup gone.test A egress[5]: an entry lists it; it has no such"
+
+# ---- TLS: the name is asked for and must be said --------------------------------
+inside curl -sS --max-time 10 --cacert "$WORK/crm.test.pem" https://crm.test/
+is "https to a name" "$OUT" "served"
+like "… its records" "$(record)" "allowed lookup crm.test A egress[0] = $NET4.3" \
+	"allowed connect crm.test=$NET4.3:443/tcp egress[6]"
+inside curl -sS --max-time 10 --cacert "$WORK/crm.test.pem" \
+	--connect-to "crm.test:443:only4.test:443" https://crm.test/
+is "https to one name with the name of another: it was not asked for" "$OUT" ""
+like "… recorded" "$(record)" "DENIED  " "TLS server name"
+
+# ---- dig -------------------------------------------------------------------
+inside dig +short only4.test
+is "dig" "$OUT" "$NET4.3"
+inside dig +tcp +short only4.test
+is "dig over TCP" "$OUT" "$NET4.3"
+inside dig only4.test
+like "… sees the resolver that it asked" "$OUT" "SERVER: 127.86.0.1#53"
+inside dig +tcp only4.test
+like "… also over TCP" "$OUT" "SERVER: 127.86.0.1#53"
+inside dig secret.test
+like "a refusal says why" "$OUT" "status: NXDOMAIN" "no egress entry lists it"
+inside dig +short -t TXT only4.test
+is "no other type" "$OUT" ""
+like "… recorded" "$(record)" "DENIED  lookup only4.test TXT egress[1]: only addresses are looked up"
+inside dig -t HTTPS only4.test
+like "HTTPS records: there are none" "$OUT" "status: NOERROR" "ANSWER: 0"
+inside dig -x 192.0.2.1
+like "no reverse lookups" "$OUT" "status: NXDOMAIN"
+inside dig +timeout=1 +tries=1 "@$NET4.2" only4.test
+like "another resolver is an endpoint like any other" "$OUT$ERR" "permission denied"
+inside dig +tcp +timeout=1 +tries=1 "@$NET4.2" only4.test
+like "… over TCP too" "$OUT$ERR$(record)" "DENIED  connect $NET4.2:53/tcp"
+run ambit run --quiet --profile unnamed --name unnamed -- "$WORK/glibc" only4.test 7000
+is "an agent without names asks for none" "$OUT" "Name or service not known"
+like "… recorded" "$(ambit audit show --agent unnamed)" "DENIED  lookup only4.test A"
+is "nothing unlisted left the node" "$(grep -cE 'secret|two\.one|192\.0\.2|in-addr| blob\.test|TXT|HTTPS' "$DNS_LOG")" 0
+
+# ---- admission ----------------------------------------------------------------
+run ambit run --quiet --profile named --name literal -- \
+	"$WORK/glibc" "$NET4.3" 7000
+is "the address alone, never looked up" "$OUT" "connect: Operation not permitted"
+mkfifo "$TAP_DIRECTORY/to" "$TAP_DIRECTORY/from"
+ambit run --quiet --profile named --name holder -- sh -c \
+	"'$WORK/glibc' only4.test 7000; read -r line; '$WORK/glibc' $NET4.3 7000" \
+	<"$TAP_DIRECTORY/to" >"$TAP_DIRECTORY/from" &
+HOLDER=$!
+exec 8>"$TAP_DIRECTORY/to" 9<"$TAP_DIRECTORY/from"
+read -r line <&9
+is "one agent has it admitted" "$line" "connected $NET4.3"
+run ambit run --quiet --profile named --name other -- "$WORK/glibc" "$NET4.3" 7000
+is "another does not have it therefore" "$OUT" "connect: Operation not permitted"
+PIN=/proc/$(node_pid ambitd)/root$AMBIT_ROOT/run/ambit/bpf/maps/admitted
+entries() {
+	bpftool map dump pinned "$PIN" | grep -c '"key"\|^key'
+}
+is "one address is in the kernel" "$(entries)" 1
+
+# The warden and the porter are killed: what was admitted stays, and lookups work.
+WARDEN=$(node_pid ambitd) PORTER=$(node_pid ambit-porter)
+kill -KILL "$PORTER" && gone "$PORTER"
+ok "the porter is back" dns_until "ambit run --quiet --profile named -- $WORK/glibc only4.test 7000"
+kill -KILL "$WARDEN" && gone "$WARDEN"
+ok "the node is back" dns_until "ambit run --quiet --profile named -- $WORK/glibc only4.test 7000"
+echo go >&8
+read -r line <&9
+is "an adopted agent still has its address" "$line" "connected $NET4.3"
+wait $HOLDER
+PIN=/proc/$(node_pid ambitd)/root$AMBIT_ROOT/run/ambit/bpf/maps/admitted
+ambit node settle
+is "nothing is admitted when the agents are gone" "$(entries)" 0
+
+# ---- plan ------------------------------------------------------------------------
+run ambit profile explain named
+like "the plan names the mechanism" "$OUT" "names resolved by the node"
+ok "the log verifies" ambit audit verify
+finish

@@ -1,0 +1,165 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Egress by name against a resolver, an agent and a process of the host that mean
+# harm (tests/lib/dns.py, lookups.probe.c).  Every refusal stands beside a lookup
+# that works at the same time.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/node.sh
+. tests/lib/net.sh
+. tests/lib/dns.sh
+net_begin
+dns_addresses
+node_directory
+DNS_LOG=$TAP_DIRECTORY/asked
+: >"$DNS_LOG"
+net_serve python3 tests/lib/dns.py "$NET4.3" "$DNS_LOG" "$NET4.3" "$NET4.1"
+net_serve python3 tests/lib/echo.py "tcp:$NET4.3:7000"
+serve python3 tests/lib/echo.py "tcp:$NET4.1:7000" "tcp:127.0.0.1:7000"
+# The first one is dead: nobody listens there.
+dns_node "$NET4.2, $NET4.3"
+node_start
+
+WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
+at_exit 'rm -rf "$WORK"'
+cp build/tests/bin/lookups "$WORK/"
+gcc -O1 -o "$WORK/lookup" tests/e2e/lookup.c || bail_out "no program"
+LABEL=$(printf 'x%.0s' $(seq 61))
+LONG=good.$LABEL.$LABEL.$LABEL.$LABEL # 5 + 4 * 61 + 3 = 252, one more in front
+profile bounded "files: {read: [$WORK]}
+egress:
+  - {to: \"*.evil.test\", ports: [7000], tls: \"off\"}
+  - {to: a$LONG, ports: [7000], tls: \"off\"}
+  - {to: 10.77.0.0/16, ports: [9]}"
+profile exact "files: {read: [$WORK]}
+egress:
+  - {to: loopback.evil.test, ports: [7000], tls: \"off\"}
+  - {to: own.evil.test, ports: [7000], tls: \"off\"}
+  - {to: 127.0.0.1, ports: [7000]}"
+
+inside() {
+	run ambit run --quiet --profile "${PROFILE:-bounded}" --name "agent-$((AGENT += 1))" -- "$@"
+}
+AGENT=0
+record() {
+	ambit audit show --agent "agent-$AGENT"
+}
+
+inside "$WORK/lookup" good.evil.test 7000
+is "one resolver dead, one alive" "$OUT" "connected $NET4.3"
+inside "$WORK/lookup" "agood.$LABEL.$LABEL.$LABEL.$LABEL" 7000 4
+like "a name of 253 bytes is asked for" "$(tail -n 3 "$DNS_LOG")" "agood.$LABEL"
+inside "$WORK/lookup" "bad.$LABEL.$LABEL.$LABEL.$LABEL" 7000 4
+is "another of as many is not" "$OUT $(grep -c '^bad' "$DNS_LOG")" "Name or service not known 0"
+
+# ---- rebinding ---------------------------------------------------------------
+for name in private10 private172 private192 shared metadata loopback any azure broadcast own \
+	mapped6 loopback6 unique6 link6 nat64 metadata6; do
+	inside "$WORK/lookup" "$name.evil.test" 7000
+	is "an answer that is $name" "$OUT" "Name or service not known"
+	like "… recorded" "$(record)" "DENIED  lookup $name.evil.test" "are private, reserved or the node's own"
+done
+inside "$WORK/lookups" ask mixed.evil.test
+is "of several addresses only those that may be" "$OUT" "rcode 0: $NET4.3"
+like "… the record says that some are missing" "$(ambit audit show --json --agent "agent-$AGENT")" '"withheld":2'
+inside "$WORK/lookups" ask listed.evil.test
+is "a private one in a block that an entry lists" "$OUT" "rcode 0: 10.77.0.1"
+PROFILE=exact
+inside "$WORK/lookup" loopback.evil.test 7000
+is "loopback, listed by its address" "$OUT" "connected 127.0.0.1"
+inside "$WORK/lookup" own.evil.test 7000
+is "… which lists no other address of the node" "$OUT" "Name or service not known"
+PROFILE=bounded
+
+# ---- answers that are wrong -----------------------------------------------------
+while read -r name wanted; do
+	inside "$WORK/lookups" ask "$name.evil.test"
+	is "an answer that is $name" "$OUT" "$wanted"
+done <<TABLE
+zero rcode 0: $NET4.3
+long rcode 0: $NET4.3
+negative rcode 0: $NET4.3
+chain rcode 0: $NET4.3
+truncated rcode 0: $NET4.3
+loop rcode 0:
+foreign rcode 0:
+nowhere rcode 3:
+broken rcode 2:
+short rcode 2:
+garbage rcode 2:
+otherid rcode 2:
+otherquestion rcode 2:
+pointer rcode 2:
+silent rcode 2:
+TABLE
+inside "$WORK/lookups" ask good.evil.test
+is "after all of these it still answers" "$OUT" "rcode 0: $NET4.3"
+inside "$WORK/lookups" ask many.evil.test
+is "200 addresses: too many for a datagram" "$OUT" "rcode 0 truncated: 198.18.200.0"
+inside dig +short many.evil.test
+is "… over TCP the first 32" "$(echo "$OUT" | wc -l)" 32
+
+# ---- time -------------------------------------------------------------------------
+inside "$WORK/lookups" later zero.evil.test 7000 2
+is "no time to live: a connect two seconds later works" "$OUT" "connected"
+inside "$WORK/lookups" hold moves.evil.test 7000
+is "the name moves under a connection: it lives on" "$OUT" "echo 198.18.0.250 echo"
+
+# ---- questions that are wrong --------------------------------------------------------
+inside "$WORK/lookups" malformed good.evil.test
+is "questions that are none" "$OUT" "survived"
+like "… recorded" "$(record)" "not a question"
+is "… and none of them left the node" "$(grep -c malformed "$DNS_LOG")" 0
+before=$(wc -l <"$DNS_LOG")
+for name in data.in.the.name.secret "c2VjcmV0.not.listed.test" "a.b.evil.test"; do
+	inside "$WORK/lookups" ask "$name"
+	is "data in a name that is not listed: $name" "$OUT" "rcode 3:"
+done
+is "… does not leave the node" "$(wc -l <"$DNS_LOG")" "$before"
+
+# ---- many ------------------------------------------------------------------------------
+mkfifo "$TAP_DIRECTORY/flood"
+ambit run --quiet --profile bounded --name flooder -- "$WORK/lookups" flood good.evil.test \
+	>"$TAP_DIRECTORY/flood" &
+FLOODER=$!
+exec 9<"$TAP_DIRECTORY/flood"
+read -r line <&9
+is "one agent asks as fast as it can" "$line" "flooding"
+slow=0
+for i in $(seq 20); do
+	inside "$WORK/lookups" ask "good$i.evil.test"
+	[ "$OUT" = "rcode 0: $NET4.3" ] || slow=$((slow + 1))
+done
+is "… and another is answered every time" "$slow" 0
+ambit kill flooder --reason "flooded" >/dev/null
+wait $FLOODER
+ok "… its excess is a record or two, of the packets and of the questions" test \
+	"$(ambit audit show --agent flooder | grep -c 'more lookups')" -le 2
+ok "… of many questions" test "$(ambit audit show --json --agent flooder |
+	grep -o '"dropped_packets":[0-9]*' | tail -n 1 | cut -d: -f2)" -gt 1000
+
+# ---- somebody else asks in an agent's name ---------------------------------------------
+mkfifo "$TAP_DIRECTORY/to" "$TAP_DIRECTORY/from"
+ambit run --quiet --profile bounded --name victim -- sh -c \
+	"'$WORK/lookups' where good0.evil.test; read -r line; '$WORK/lookup' $NET4.3 7000" \
+	<"$TAP_DIRECTORY/to" >"$TAP_DIRECTORY/from" &
+VICTIM=$!
+exec 7>"$TAP_DIRECTORY/to" 8<"$TAP_DIRECTORY/from"
+read -r line <&8
+is "an agent whose resolver is where it says" "$line" "127.86.0.1:53"
+slot=$(($(ambit inspect victim --json | member uid) - 2000000016))
+port=$(ss -Hulpn | sed -n 's/.*0\.0\.0\.0:\([0-9]*\) .*"ambit-porter",pid='"$(node_pid ambit-porter)"',.*/\1/p')
+: >"$DNS_LOG"
+for uid in 0 65534; do
+	run setpriv --reuid "$uid" --clear-groups "$AMBIT_BUILD/tests/bin/lookups" forge "$slot" "$port" good.evil.test
+	is "uid $uid of the host asks in its name: no answer by UDP, none by TCP" "$OUT" "nothing nothing"
+done
+inside "$WORK/lookups" forge "$slot" "$port" good.evil.test
+is "so does another agent" "$OUT" "send: Operation not permitted connect: Operation not permitted"
+is "… and nothing was asked for" "$(cat "$DNS_LOG")" ""
+echo go >&7
+read -r line <&8
+is "… nor admitted" "$line" "connect: Operation not permitted"
+wait $VICTIM
+ok "the log verifies" ambit audit verify
+finish
