@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define AT_ONCE 64	/* sockets destroyed before others have their turn */
+
 uint64_t tls_number(const struct profile *profile)
 {
 	uint64_t number = 0;
@@ -110,21 +112,25 @@ int tls_condemned(const struct kernel *kernel)
 	return kernel->maps[MAP_CONDEMNED];
 }
 
+/* An agent that is refused as fast as it can must not keep the warden here: the
+ * reader goes on as long as there is more. */
 static int execute_one(void *owner, void *data, size_t size)
 {
-	(void)owner;
+	int *left = owner;
+
 	/* It may have ended by itself; what can't be destroyed stays refused. */
 	if (size == sizeof(struct ambit_condemned))
 		sockets_destroy_one(data);
-	return 0;
+	return --*left > 0 ? 0 : -EAGAIN;
 }
 
-int tls_execute(struct kernel *kernel)
+void tls_execute(struct kernel *kernel)
 {
+	int left = AT_ONCE;
 	struct ring_buffer *ring = ring_buffer__new(kernel->maps[MAP_CONDEMNED],
-						    execute_one, NULL, NULL);
-	int count = ring ? ring_buffer__consume(ring) : -ENOMEM;
+						    execute_one, &left, NULL);
 
+	if (ring)
+		ring_buffer__consume(ring);
 	ring_buffer__free(ring);
-	return count;
 }

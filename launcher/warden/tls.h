@@ -36,7 +36,8 @@ int tls_sweep_names(struct kernel *kernel,
  * own. */
 int tls_condemned(const struct kernel *kernel);
 
-/* Destroys the sockets that wait.  Returns how many there were. */
-int tls_execute(struct kernel *kernel);
+/* Destroys sockets that wait, some tens at most; the descriptor stays readable while
+ * there are more. */
+void tls_execute(struct kernel *kernel);
 
 #endif

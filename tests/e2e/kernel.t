@@ -34,4 +34,6 @@ ip -6 route add local ::/0 dev lo
 echo 0 0 >/proc/sys/net/ipv4/ping_group_range
 # Fast Open without a cookie, both ways: data on the very first SYN.
 echo 0x207 >/proc/sys/net/ipv4/tcp_fastopen
+# Near peers get large packets whatever the pace: not here.
+echo 0 >/proc/sys/net/ipv4/tcp_tso_rtt_log
 "$driver" "$pins" "$parent" "$2"

@@ -8,7 +8,7 @@
 #include "tap.h"
 #include "warden/tls.h"
 
-#include "../unit/hello_build.h"
+#include "kernel_tls_rows.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,6 +26,7 @@
 #define PROFILE 0x1234567890abcdefULL
 #define PATIENCE 5000	/* milliseconds */
 #define AT_ONCE 10000	/* microseconds until a refused client must know */
+#define FLOOD 900	/* sockets; the files of one process are limited */
 #define UNUSED __attribute__((unused))
 
 /* ---- the server, and who destroys sockets ------------------------------------- */
@@ -66,82 +67,6 @@ static void *execute(void *unused)
 	}
 	return unused;
 }
-
-/* ---- what the client sends ------------------------------------------------------ */
-
-enum way {
-	WHOLE, EARLY, BYTES, MORE, URGENT, FAST, FAST_OPTION, AFTER_BYTE, TWICE, AGAIN,
-};
-
-static const struct row {
-	const char *what;
-	struct shape shape;
-	const char *plain;	/* instead of a hello */
-	enum way way;
-	unsigned reason;	/* 0: it passes */
-	const char *name;	/* in the record */
-} rows[] = {
-	{ "the right name", { .name = HELLO_FOR } },
-	{ "the right name in upper case", { .name = "CRM.EXAMPLE.COM" } },
-	{ "the name of another entry", { .name = "other.example.com" } },
-	{ "one label below a wildcard", { .name = "a.blob.example.net" } },
-	{ "a hello of 6 KB", { .before = 6000 } },
-	{ "a hello of 16 KB", { .last = 16000 } },
-	{ "a hello put together by MSG_MORE", { .name = HELLO_FOR }, .way = MORE },
-	{ "the right name with early data behind it", { .name = HELLO_FOR },
-	  .way = EARLY },
-	{ "the right name by Fast Open", { .name = HELLO_FOR }, .way = FAST },
-	{ "the right name by the Fast Open option", { .name = HELLO_FOR },
-	  .way = FAST_OPTION },
-	{ "the same socket once more, right again", { .name = HELLO_FOR },
-	  .way = AGAIN },
-	{ "a wrong name", { .name = "evil.example.org" },
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
-	{ "a longer name", { .name = "crm.example.com.evil.org" },
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "crm.example.com.evil.org" },
-	{ "a name below the right one", { .name = "a.crm.example.com" },
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "a.crm.example.com" },
-	{ "a trailing dot", { .name = HELLO_FOR "." },
-	  .reason = AMBIT_REASON_TLS_NAME, .name = HELLO_FOR "." },
-	{ "the wildcard's own domain", { .name = "blob.example.net" },
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "blob.example.net" },
-	{ "two labels below a wildcard", { .name = "a.b.blob.example.net" },
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "a.b.blob.example.net" },
-	{ "no label below a wildcard", { .name = ".blob.example.net" },
-	  .reason = AMBIT_REASON_TLS_NAME, .name = ".blob.example.net" },
-	{ "a name of an entry for another port", { .name = "far.example.com" },
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "far.example.com" },
-	{ "no name", { .name = "" }, .reason = AMBIT_REASON_TLS_NO_NAME },
-	{ "no extensions", { .no_extensions = 1 },
-	  .reason = AMBIT_REASON_TLS_NO_NAME },
-	{ "the right name, twice", { .twice = 1 },
-	  .reason = AMBIT_REASON_TLS_UNREADABLE, .name = HELLO_FOR },
-	{ "plain text", .plain = "GET / HTTP/1.0\r\nHost: crm.example.com\r\n\r\n",
-	  .reason = AMBIT_REASON_NOT_TLS },
-	{ "an alert first", .plain = "\x15\3\1\0\2\1\0", .reason = AMBIT_REASON_NOT_TLS },
-	{ "the right name in single bytes", { .name = HELLO_FOR }, .way = BYTES,
-	  .reason = AMBIT_REASON_TLS_UNREADABLE },
-	{ "a byte before the hello", { .name = HELLO_FOR }, .way = AFTER_BYTE,
-	  .reason = AMBIT_REASON_NOT_TLS },
-	{ "an urgent byte in the hello", { .name = HELLO_FOR }, .way = URGENT,
-	  .reason = AMBIT_REASON_TLS_UNREADABLE },
-	{ "a wrong name with early data behind it", { .name = "evil.example.org" },
-	  .way = EARLY,
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
-	{ "a wrong name by Fast Open", { .name = "evil.example.org" }, .way = FAST,
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
-	{ "a wrong name by the Fast Open option", { .name = "evil.example.org" },
-	  .way = FAST_OPTION,
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
-	{ "a wrong name, then a right one", { .name = "evil.example.org" },
-	  .way = TWICE,
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
-	{ "the same socket once more, now wrong", { .name = "evil.example.org" },
-	  .way = AGAIN,
-	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
-};
-
-#define ROWS (sizeof(rows) / sizeof(*rows))
 
 /* ---- in the agent ---------------------------------------------------------------- */
 
@@ -208,6 +133,15 @@ static long send_by(int fd, enum way way, const struct place *place,
 	}
 }
 
+/* Two segments a packet, which the kernel sends at least whatever the pace. */
+static void slow_down(int fd)
+{
+	int segment = 1448, pace = 1000000;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+	setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &pace, sizeof(pace));
+}
+
 /* A connection that passes, then none: the socket is as new. */
 static int use_before(int fd, const struct place *place)
 {
@@ -243,6 +177,8 @@ static int try_row(const struct place *place, int number)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (row->way == FAST_OPTION)
 		setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one));
+	if (row->way == SLOW)
+		slow_down(fd);
 	if (row->way == AGAIN && use_before(fd, place))
 		return -EPROTO;
 	if (row->way != FAST && connect(fd, (const struct sockaddr *)&place->address,
@@ -399,6 +335,38 @@ static void test_changes(struct bounded *agent)
 	       1, "… with its own again it passes");
 }
 
+/* Many refused sockets at once, more than one turn of the warden takes. */
+static int flood(const struct place *place, int count)
+{
+	static struct bytes hello;
+	static int fds[FLOOD];
+	struct timeval patience = { PATIENCE / 1000, 0 };
+	int failed = 0;
+	char byte;
+
+	build(&hello, &(struct shape){ .name = "evil.example.org" });
+	for (int i = 0; i < count; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &patience,
+			   sizeof(patience));
+		if (connect(fds[i], (const struct sockaddr *)&place->address,
+			    place->length) == 0)
+			send(fds[i], hello.at, hello.length, MSG_NOSIGNAL);
+	}
+	for (int i = 0; i < count; i++) {
+		failed += recv(fds[i], &byte, 1, 0) < 0 && errno == ECONNABORTED;
+		close(fds[i]);
+	}
+	return failed;
+}
+
+static void test_flood(struct bounded *agent)
+{
+	is_int(bounded_do(agent, flood, SERVER, PORT, FLOOD), FLOOD,
+	       "%d refused sockets at once: each fails", FLOOD);
+	records_read();
+}
+
 void test_tls(struct outside *outside)
 {
 	struct bounded agent;
@@ -421,7 +389,10 @@ void test_tls(struct outside *outside)
 	for (size_t i = 0; i < ROWS; i++)
 		if (rows[i].way == WHOLE)
 			one_row(&agent, i, "2001:db8::5");
+	one_row(&agent, (size_t)row_of("the right name"), "::ffff:203.0.113.5");
+	one_row(&agent, (size_t)row_of("a wrong name"), "::ffff:203.0.113.5");
 	test_changes(&agent);
+	test_flood(&agent);
 	server.stop = 1;
 	shutdown(server.listener, SHUT_RDWR);
 	pthread_join(threads[0], NULL);
