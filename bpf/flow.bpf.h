@@ -31,7 +31,18 @@ struct destination {
 
 /* Whether the first bytes of a TCP flow are judged: tls.bpf.h.  What asks for
  * nothing is 0, as in a socket that never connected. */
-enum tls_state { TLS_FREE, TLS_WAITS, TLS_PASSED, TLS_REFUSED };
+enum tls_state {
+	TLS_FREE,
+	TLS_WAITS,	/* for the hello */
+	TLS_ASKED,	/* for what the server says to it */
+	TLS_AGAIN,	/* for a second hello, which it asked for */
+	TLS_PASSED,
+	TLS_REFUSED,
+};
+
+/* Whether no packet of the flow, either way, has to be looked into any more. */
+#define TLS_SETTLED(flow) \
+	((flow)->tls == TLS_FREE || (flow)->tls == TLS_PASSED)
 
 struct flow {
 	struct bpf_spin_lock lock;	/* instance, known, next */

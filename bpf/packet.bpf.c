@@ -348,8 +348,11 @@ int leaf_ingress(struct __sk_buff *skb)
 			    accepts_question(skb, policy, flow, sk, &attempt) :
 		    packet.protocol == IPPROTO_TCP ?
 			    admits_tcp(skb, policy, flow, sk, &attempt) :
-			    accepts_datagram(policy, flow, sk, &attempt))
+			    accepts_datagram(policy, flow, sk, &attempt)) {
+			if (flow->tls == TLS_ASKED)
+				flow->tls = (__u32)tls_answered(skb, packet.header);
 			return PASS;
+		}
 	}
 	/* The agent asked for nothing: counted, not recorded. */
 	return drop_counted(policy);

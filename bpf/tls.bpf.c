@@ -15,7 +15,12 @@
 #include <linux/tcp.h>
 
 #define FLAG_SYN 0x02
+#define FLAG_ACK 0x10
 #define FLAG_URGENT 0x20
+
+#define RECORD_CHANGE_CIPHER 20
+#define RECORD_DATA 23
+#define RECORDS_AT_ONCE 64
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -101,22 +106,86 @@ static __always_inline __u32 judge_payload(struct __sk_buff *skb,
 		       0 : AMBIT_REASON_TLS_NAME;
 }
 
+/* Records of a second flight: where the next one is. */
+struct records {
+	struct __sk_buff *skb;
+	__u32 at;
+	__u32 handshake;	/* the next one is one */
+};
+
+/* Only whole records, so that the next begins where it seems to. */
+static long skip_record(__u32 index, struct records *records)
+{
+	__u8 head[HELLO_RECORD];	/* type, version, length */
+
+	if (bpf_skb_load_bytes(records->skb, records->at, head, sizeof(head)) < 0)
+		return 1;
+	records->handshake = head[0] == RECORD_HANDSHAKE;
+	if (head[0] < RECORD_CHANGE_CIPHER || head[0] > RECORD_DATA ||
+	    records->handshake)
+		return 1;
+	records->at += sizeof(head) + hello_u16(head + 3);
+	return records->at >= records->skb->len;
+}
+
+/*
+ * What comes after a HelloRetryRequest: perhaps a ChangeCipherSpec that means
+ * nothing, early data that the server passes over, an alert; then the hello.
+ */
+static __always_inline __u32 judge_again(struct __sk_buff *skb,
+					 const struct ambit_policy *policy,
+					 struct pinned *pinned, __u32 payload)
+{
+	struct records records = { .skb = skb, .at = payload };
+
+	bpf_loop(RECORDS_AT_ONCE, skip_record, &records, 0);
+	if (records.at == skb->len)
+		return TLS_ON;
+	return records.handshake ?
+		       judge_payload(skb, policy, pinned, records.at) :
+		       AMBIT_REASON_TLS_UNREADABLE;
+}
+
+struct tcp_head {
+	__be16 ports[2];
+	__be32 sequence, acknowledged;
+	__u8 offset, flags;
+	__be16 window;
+};
+
+static __always_inline void judge_first(struct __sk_buff *skb,
+					const struct ambit_policy *policy,
+					struct pinned *pinned,
+					const struct tcp_head *tcp,
+					__u32 payload, __u32 state)
+{
+	__u32 reason = AMBIT_REASON_TLS_UNREADABLE, at = pinned->first;
+	__u32 first = bpf_ntohl(tcp->sequence) + !!(tcp->flags & FLAG_SYN);
+
+	if (state == TLS_AGAIN)
+		at = pinned->next;
+	pinned->name.length = 0;
+	pinned->rest.length = 0;
+	/* Not what follows in the flow; or with a byte that the peer takes out of
+	 * it, so that it reads another text than we do. */
+	if (pinned->started && first == at && !(tcp->flags & FLAG_URGENT))
+		reason = state == TLS_AGAIN ?
+				 judge_again(skb, policy, pinned, payload) :
+				 judge_payload(skb, policy, pinned, payload);
+	pinned->reason = reason;
+}
+
 GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
-		     __u32 header)
+		     __u32 header, __u32 state)
 {
 	struct pinned *pinned = pinned_of(skb);
-	struct {
-		__be16 ports[2];
-		__be32 sequence, acknowledged;
-		__u8 offset, flags;
-		__be16 window;
-	} tcp;
+	struct tcp_head tcp;
 
 	if (!policy || !pinned ||
 	    bpf_skb_load_bytes(skb, header, &tcp, sizeof(tcp)) < 0)
 		return AMBIT_REASON_TLS_UNREADABLE;
-	__u32 first = bpf_ntohl(tcp.sequence);
 	__u32 payload = header + (tcp.offset >> 4) * 4;
+	__u32 first = bpf_ntohl(tcp.sequence);
 	if (tcp.flags & FLAG_SYN) {
 		/* Fast Open: the data of a SYN comes one behind its number. */
 		pinned->first = ++first;
@@ -127,16 +196,60 @@ GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
 	/* A second try on one socket is not a first segment. */
 	if (pinned->reason)
 		return (int)pinned->reason;
-	pinned->name.length = 0;
-	pinned->rest.length = 0;
-	/* Not the beginning of the flow; or with a byte that the peer takes out
-	 * of it, so that it reads another text than we do. */
-	if (!pinned->started || first != pinned->first ||
-	    (tcp.flags & FLAG_URGENT))
-		pinned->reason = AMBIT_REASON_TLS_UNREADABLE;
-	else
-		pinned->reason = judge_payload(skb, policy, pinned, payload);
-	return (int)pinned->reason;
+	__u32 next = first + (skb->len - payload);
+	int newer = (__s32)(next - pinned->next) > 0;
+	if (state == TLS_ASKED || (state == TLS_AGAIN && !newer)) {
+		/* What follows the hello; or what was judged, once more. */
+		if (newer)
+			pinned->next = next;
+		return TLS_ON;
+	}
+	judge_first(skb, policy, pinned, &tcp, payload, state);
+	if (state == TLS_WAITS && (tcp.flags & FLAG_ACK)) {
+		pinned->answer = bpf_ntohl(tcp.acknowledged);
+		pinned->connected = 1;
+	}
+	__u32 found = pinned->reason;
+	if (found == TLS_ON)
+		pinned->reason = 0;
+	pinned->next = next;
+	return (int)found;
+}
+
+/* RFC 8446, 4.1.3: the random bytes of a ServerHello that asks for another hello. */
+static const __u8 retry_random[32] = {
+	0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
+	0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
+	0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+};
+
+GLOBAL int tls_answered(struct __sk_buff *skb, __u32 header)
+{
+	struct pinned *pinned = pinned_of(skb);
+	struct {
+		__u8 record[HELLO_RECORD];
+		__u8 message[HELLO_MESSAGE], version[2];
+		__u8 random[32];
+	} hello;
+	struct tcp_head tcp;
+	__u8 type;
+
+	if (!pinned || bpf_skb_load_bytes(skb, header, &tcp, sizeof(tcp)) < 0)
+		return TLS_ASKED;
+	__u32 payload = header + (tcp.offset >> 4) * 4;
+	/* Out of order: what it begins with is still to come. */
+	if (payload >= skb->len ||
+	    (pinned->connected && bpf_ntohl(tcp.sequence) != pinned->answer))
+		return TLS_ASKED;
+	if (bpf_skb_load_bytes(skb, payload, &type, 1) < 0)
+		return TLS_ASKED;
+	if (type != RECORD_HANDSHAKE)
+		return TLS_PASSED;
+	/* Too little to tell: as if it asked for one. */
+	if (bpf_skb_load_bytes(skb, payload, &hello, sizeof(hello)) < 0)
+		return TLS_AGAIN;
+	return __builtin_memcmp(hello.random, retry_random, sizeof(retry_random)) ?
+		       TLS_PASSED : TLS_AGAIN;
 }
 
 /* Until there was room for it, each packet that is tried tells again. */

@@ -6,6 +6,10 @@
  * else it never carries a byte.  Segments without payload pass in every state: no
  * hello comes without a handshake, and a peer should hear of the reset.
  *
+ * The server may ask for another hello (HelloRetryRequest), and many take the name
+ * of that one.  So the flow is settled only when the server has begun to answer
+ * otherwise, or when the second hello was right too.
+ *
  * The bytes are those that the kernel keeps for the flow, so that what is judged
  * once is what it sends, however often.  That holds only for bytes that it copied:
  * MSG_ZEROCOPY and splice(2) show it pages that the agent can still write, and are
@@ -19,6 +23,7 @@
 /* What was found on a waiting flow's packet, beside enum ambit_reason. */
 #define TLS_RIGHT 0
 #define TLS_EMPTY 255	/* no payload: nothing is known yet */
+#define TLS_ON 254	/* payload that may pass and decides nothing */
 
 /*
  * Of one socket, made when its connect finds that it has to wait.  In the socket's
@@ -31,11 +36,13 @@ struct pinned {
 	__u64 entries[2];	/* struct attempt, pins */
 	__u32 entry_count;
 	__u32 first;		/* sequence number of the first byte */
+	__u32 next;		/* … of the first that has not been sent yet */
+	__u32 answer;		/* … of the server's first byte */
 	__u32 started;		/* `first` is known: the SYN has passed */
+	__u32 connected;	/* `answer` is known */
 	__u32 reason;		/* of the refusal, for good; 0: none */
 	__u32 recorded;		/* … which was tried to record */
 	__u32 told;		/* … and the socket stands in `condemned` */
-	__u32 pad;
 };
 
 struct {
@@ -48,7 +55,11 @@ struct {
 /* Judges the packet of a waiting flow, whose TCP header is at `header`: TLS_RIGHT,
  * TLS_EMPTY or the reason to refuse it. */
 int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
-	      __u32 header);
+	      __u32 header, __u32 state);
+
+/* Looks at an incoming packet of a flow that is TLS_ASKED.  The state that follows
+ * from it. */
+int tls_answered(struct __sk_buff *skb, __u32 header);
 
 /* Whether the name that was seen is one that the entries stand for. */
 int tls_listed(struct __sk_buff *skb, const struct ambit_policy *policy);
@@ -81,6 +92,7 @@ static __always_inline int tls_begin(struct flow *flow, void *sk,
 		return 0;
 	tls_expect(pinned, attempt);
 	pinned->started = 0;
+	pinned->connected = 0;
 	pinned->reason = 0;
 	pinned->recorded = 0;
 	pinned->told = 0;
@@ -104,11 +116,11 @@ static __always_inline int tls_holds(struct __sk_buff *skb,
 	if (!pinned || flow->tls == TLS_FREE)
 		return 0;
 	tls_expect(pinned, attempt);
-	return flow->tls != TLS_PASSED || tls_listed(skb, policy);
+	return flow->tls == TLS_WAITS || flow->tls == TLS_REFUSED ||
+	       tls_listed(skb, policy);
 }
 
-/* 1: the packet of an admitted TCP flow may pass.  `flow` is not settled before
- * this has said so and flow->tls is TLS_FREE or TLS_PASSED. */
+/* 1: the packet of an admitted TCP flow may pass. */
 static __always_inline int tls_admits(struct __sk_buff *skb,
 				      const struct ambit_policy *policy,
 				      struct flow *flow, struct bpf_sock *sk,
@@ -116,16 +128,16 @@ static __always_inline int tls_admits(struct __sk_buff *skb,
 {
 	struct pinned *pinned;
 
-	if (flow->tls == TLS_FREE || flow->tls == TLS_PASSED)
+	if (TLS_SETTLED(flow))
 		return 1;
 	pinned = bpf_sk_storage_get(&pins, sk, 0, 0);
 	if (!pinned)
 		return 0;
-	int found = tls_judge(skb, policy, header);
-	if (found == TLS_EMPTY)
+	int found = tls_judge(skb, policy, header, flow->tls);
+	if (found == TLS_EMPTY || found == TLS_ON)
 		return 1;
 	if (found == TLS_RIGHT) {
-		flow->tls = TLS_PASSED;
+		flow->tls = flow->tls == TLS_WAITS ? TLS_ASKED : TLS_PASSED;
 		return 1;
 	}
 	flow->tls = TLS_REFUSED;
