@@ -194,7 +194,7 @@ static __always_inline int flow_is_settled(const struct flow *flow,
 	return flow->settled == policy->generation + 1 &&
 	       flow->instance == policy->instance &&
 	       policy->state == AMBIT_POLICY_OPEN &&
-	       (flow->tls == TLS_FREE || flow->tls == TLS_PASSED);
+	       TLS_SETTLED(flow);
 }
 
 /* A TCP socket whose new connect was refused has no admitted flow any more. */

@@ -217,21 +217,17 @@ GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
 }
 
 /* RFC 8446, 4.1.3: the random bytes of a ServerHello that asks for another hello. */
-static const __u8 retry_random[32] = {
-	0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
-	0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
-	0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+#define RETRY_RANDOM_AT (HELLO_RECORD + HELLO_MESSAGE + 2)
+static const __u64 retry_random[4] = {
+	bpf_cpu_to_be64(0xcf21ad74e59a6111ULL), bpf_cpu_to_be64(0xbe1d8c021e65b891ULL),
+	bpf_cpu_to_be64(0xc2a211167abb8c5eULL), bpf_cpu_to_be64(0x079e09e2c8a8339cULL),
 };
 
 GLOBAL int tls_answered(struct __sk_buff *skb, __u32 header)
 {
 	struct pinned *pinned = pinned_of(skb);
-	struct {
-		__u8 record[HELLO_RECORD];
-		__u8 message[HELLO_MESSAGE], version[2];
-		__u8 random[32];
-	} hello;
 	struct tcp_head tcp;
+	__u64 random[4];
 	__u8 type;
 
 	if (!pinned || bpf_skb_load_bytes(skb, header, &tcp, sizeof(tcp)) < 0)
@@ -246,9 +242,12 @@ GLOBAL int tls_answered(struct __sk_buff *skb, __u32 header)
 	if (type != RECORD_HANDSHAKE)
 		return TLS_PASSED;
 	/* Too little to tell: as if it asked for one. */
-	if (bpf_skb_load_bytes(skb, payload, &hello, sizeof(hello)) < 0)
+	if (bpf_skb_load_bytes(skb, payload + RETRY_RANDOM_AT, random,
+			       sizeof(random)) < 0)
 		return TLS_AGAIN;
-	return __builtin_memcmp(hello.random, retry_random, sizeof(retry_random)) ?
+	return (random[0] ^ retry_random[0]) | (random[1] ^ retry_random[1]) |
+			       (random[2] ^ retry_random[2]) |
+			       (random[3] ^ retry_random[3]) ?
 		       TLS_PASSED : TLS_AGAIN;
 }
 

@@ -9,6 +9,8 @@
 
 enum way {
 	WHOLE, SLOW, EARLY, BYTES, MORE, URGENT, FAST, FAST_OPTION, AFTER_BYTE, TWICE, AGAIN,
+	/* The server asks for a second hello: the row is about that one. */
+	RETRY, RETRY_PIECES, RETRY_DATA,
 };
 
 static const struct row {
@@ -36,6 +38,19 @@ static const struct row {
 	  .way = FAST_OPTION },
 	{ "the same socket once more, right again", { .name = HELLO_FOR },
 	  .way = AGAIN },
+	{ "a second hello, right again", { .name = HELLO_FOR }, .way = RETRY },
+	{ "a second hello behind early data", { .name = HELLO_FOR },
+	  .way = RETRY_DATA },
+	{ "a second hello for somebody else", { .name = "evil.example.org" },
+	  .way = RETRY,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+	{ "a second hello for somebody else behind early data",
+	  { .name = "evil.example.org" }, .way = RETRY_DATA,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+	{ "a second hello in pieces", { .name = HELLO_FOR }, .way = RETRY_PIECES,
+	  .reason = AMBIT_REASON_TLS_UNREADABLE },
+	{ "something else than a second hello", .plain = "GET / HTTP/1.0\r\n\r\n",
+	  .way = RETRY, .reason = AMBIT_REASON_TLS_UNREADABLE },
 	{ "a wrong name", { .name = "evil.example.org" },
 	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
 	{ "a longer name", { .name = "crm.example.com.evil.org" },

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # `tls: required` before real clients and a real server, in namespaces of their own
 # where every address leads to loopback.  kernel_driver bounds the clients' cgroup:
-# 203.0.113.5 port 7443 for crm.example.com and *.blob.example.net, port 7444
-# without a name; and says what was recorded.
+# 203.0.113.5 port 7443 for crm.example.com and *.blob.example.net, port 7445 for
+# the first alone, port 7444 without a name; and says what was recorded.
 cd "$(dirname "$0")/../.." || exit 1
 if [ "${1-}" != inside ]; then
 	exec unshare --mount --net -- "$PWD/tests/e2e/tls.t" inside
@@ -37,6 +37,14 @@ http {
 		ssl_protocols TLSv1.2 TLSv1.3;
 		ssl_session_tickets on;
 		ssl_early_data on;
+		location / { return 200 "the answer\n"; }
+	}
+	server {
+		listen 7445 ssl;
+		ssl_certificate $work/cert.pem;
+		ssl_certificate_key $work/key.pem;
+		ssl_protocols TLSv1.3;
+		ssl_ecdh_curve secp384r1;
 		location / { return 200 "the answer\n"; }
 	}
 }
@@ -252,6 +260,18 @@ done
 printf 'GET / HTTP/1.0\r\n\r\n' >"$work/early"
 with_openssl "$right" -tls1_3 -sess_in "$work/session" -early_data "$work/early"
 passes "openssl, early data behind the hello" "${CLIENT[@]}"
+
+# ---- a server that asks for another hello: clients offer another curve first -----------
+passes "curl, asked for a second hello" \
+	curl -s --cacert "$work/cert.pem" --resolve "$right:7445:$at" "https://$right:7445/"
+passes "openssl, asked for a second hello" sh -c \
+	'printf "GET / HTTP/1.0\r\n\r\n" | openssl s_client -quiet -ign_eof "$@"' sh \
+	-connect "$at:7445" -servername "$right" -tls1_3
+passes "gnutls, asked for a second hello" sh -c \
+	'(printf "GET / HTTP/1.0\r\n\r\n"; exec sleep 2) | gnutls-cli --insecure -p 7445 "$@"' sh \
+	--sni-hostname "$right" "$at"
+said=$(openssl s_client -connect "$at:7445" -servername "$right" -msg </dev/null 2>/dev/null)
+is "… and it did ask" "$(grep -c ', ClientHello' <<<"$said")" 2
 
 # ---- large hellos: as many protocols as make it several segments ----------------------
 protocols=http/1.1$(for i in $(seq 1 140); do printf ',protocol-number-%03d-%020d' "$i" 0; done)
