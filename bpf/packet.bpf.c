@@ -349,8 +349,7 @@ int leaf_ingress(struct __sk_buff *skb)
 		    packet.protocol == IPPROTO_TCP ?
 			    admits_tcp(skb, policy, flow, sk, &attempt) :
 			    accepts_datagram(policy, flow, sk, &attempt)) {
-			if (flow->tls == TLS_ASKED)
-				flow->tls = (__u32)tls_answered(skb, packet.header);
+			tls_hears(skb, flow, packet.header);
 			return PASS;
 		}
 	}

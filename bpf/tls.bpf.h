@@ -61,6 +61,18 @@ int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
  * from it. */
 int tls_answered(struct __sk_buff *skb, __u32 header);
 
+/* An incoming packet may settle the flow.  Swapped, not written: a packet that says
+ * nothing, on another processor, must not put back what it found. */
+static __always_inline void tls_hears(struct __sk_buff *skb, struct flow *flow,
+				      __u32 header)
+{
+	if (flow->tls != TLS_ASKED)
+		return;
+	__u32 state = (__u32)tls_answered(skb, header);
+	if (state != TLS_ASKED)
+		__sync_val_compare_and_swap(&flow->tls, TLS_ASKED, state);
+}
+
 /* Whether the name that was seen is one that the entries stand for. */
 int tls_listed(struct __sk_buff *skb, const struct ambit_policy *policy);
 

@@ -28,6 +28,7 @@
 #define AT_ONCE 10000	/* microseconds until a refused client knows: the median … */
 #define AT_MOST 200000	/* … and the worst, also where a processor is emulated */
 #define FLOOD 900	/* sockets; the files of one process are limited */
+#define RACES 300
 #define UNUSED __attribute__((unused))
 
 /* ---- the server, and who destroys sockets ------------------------------------- */
@@ -411,6 +412,21 @@ static int flood(const struct place *place, int count)
 	return failed;
 }
 
+/* The server's request and its bare acknowledgement come in on two processors. */
+static void test_race(struct bounded *agent)
+{
+	int row = row_of("a second hello for somebody else"), refused = 0;
+
+	server.retry = 1;
+	for (int i = 0; i < RACES; i++) {
+		refused += bounded_do(agent, try_row, SERVER, PORT, row) ==
+			   -ECONNABORTED;
+		records_read();
+	}
+	server.retry = 0;
+	is_int(refused, RACES, "… %d times more: never passes", RACES);
+}
+
 static void test_flood(struct bounded *agent)
 {
 	is_int(bounded_do(agent, flood, SERVER, PORT, FLOOD), FLOOD,
@@ -447,6 +463,7 @@ void test_tls(struct outside *outside)
 	   waits[wait_count / 2]);
 	test_changes(&agent);
 	test_flood(&agent);
+	test_race(&agent);
 	server.stop = 1;
 	shutdown(server.listener, SHUT_RDWR);
 	pthread_join(threads[0], NULL);
