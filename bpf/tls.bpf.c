@@ -20,6 +20,7 @@
 
 #define RECORD_CHANGE_CIPHER 20
 #define RECORD_DATA 23
+#define RECORD_UNREADABLE 255
 #define RECORDS_AT_ONCE 64
 
 struct {
@@ -106,44 +107,67 @@ static __always_inline __u32 judge_payload(struct __sk_buff *skb,
 		       0 : AMBIT_REASON_TLS_NAME;
 }
 
-/* Records of a second flight: where the next one is. */
+/* Records behind a hello: where the next one is. */
 struct records {
 	struct __sk_buff *skb;
 	__u32 at;
-	__u32 handshake;	/* the next one is one */
+	__u32 type;	/* of the one that the walk stopped at, 0: none */
 };
 
-/* Only whole records, so that the next begins where it seems to. */
 static long skip_record(__u32 index, struct records *records)
 {
 	__u8 head[HELLO_RECORD];	/* type, version, length */
 
+	records->type = RECORD_UNREADABLE;
 	if (bpf_skb_load_bytes(records->skb, records->at, head, sizeof(head)) < 0)
 		return 1;
-	records->handshake = head[0] == RECORD_HANDSHAKE;
-	if (head[0] < RECORD_CHANGE_CIPHER || head[0] > RECORD_DATA ||
-	    records->handshake)
+	if (head[0] < RECORD_CHANGE_CIPHER || head[0] > RECORD_DATA)
 		return 1;
+	records->type = head[0];
+	if (head[0] == RECORD_HANDSHAKE)
+		return 1;
+	records->type = 0;
 	records->at += sizeof(head) + hello_u16(head + 3);
 	return records->at >= records->skb->len;
 }
 
-/*
- * What comes after a HelloRetryRequest: perhaps a ChangeCipherSpec that means
- * nothing, early data that the server passes over, an alert; then the hello.
- */
-static __always_inline __u32 judge_again(struct __sk_buff *skb,
-					 const struct ambit_policy *policy,
-					 struct pinned *pinned, __u32 payload)
+static __always_inline __u32 record_end(struct __sk_buff *skb, __u32 at)
 {
-	struct records records = { .skb = skb, .at = payload };
+	__u8 length[2] = { 0, 0 };
 
-	bpf_loop(RECORDS_AT_ONCE, skip_record, &records, 0);
-	if (records.at == skb->len)
-		return TLS_ON;
-	return records.handshake ?
-		       judge_payload(skb, policy, pinned, records.at) :
-		       AMBIT_REASON_TLS_UNREADABLE;
+	bpf_skb_load_bytes(skb, at + 3, length, sizeof(length));
+	return at + HELLO_RECORD + hello_u16(length);
+}
+
+/*
+ * What begins behind a hello while the server may still ask for another: a
+ * ChangeCipherSpec that means nothing, early data that the server passes over, an
+ * alert; or another hello, asked for or not yet, which must be right too.
+ * `start` is where the payload lies, `first` its sequence number.
+ */
+static __always_inline __u32 judge_records(struct __sk_buff *skb,
+					   const struct ambit_policy *policy,
+					   struct pinned *pinned, __u32 start,
+					   __u32 first)
+{
+	struct records records = { .skb = skb,
+				   .at = start + (pinned->record - first) };
+
+	if (records.at < start)
+		return AMBIT_REASON_TLS_UNREADABLE;
+	if (records.at < skb->len)
+		bpf_loop(RECORDS_AT_ONCE, skip_record, &records, 0);
+	__u32 found = TLS_ON;
+	if (records.type == RECORD_HANDSHAKE) {
+		found = judge_payload(skb, policy, pinned, records.at);
+		records.at = record_end(skb, records.at);
+	}
+	if (records.type == RECORD_UNREADABLE)
+		pinned->name.length = 0;	/* that of the hello before */
+	if (records.type == RECORD_UNREADABLE || records.at < skb->len)
+		found = AMBIT_REASON_TLS_UNREADABLE;
+	pinned->record = first + (records.at - start);
+	return found;
 }
 
 struct tcp_head {
@@ -153,26 +177,18 @@ struct tcp_head {
 	__be16 window;
 };
 
-static __always_inline void judge_first(struct __sk_buff *skb,
-					const struct ambit_policy *policy,
-					struct pinned *pinned,
-					const struct tcp_head *tcp,
-					__u32 payload, __u32 state)
+static __always_inline __u32 judge_hello(struct __sk_buff *skb,
+					 const struct ambit_policy *policy,
+					 struct pinned *pinned, __u32 payload,
+					 __u32 first)
 {
-	__u32 reason = AMBIT_REASON_TLS_UNREADABLE, at = pinned->first;
-	__u32 first = bpf_ntohl(tcp->sequence) + !!(tcp->flags & FLAG_SYN);
+	__u32 found = judge_payload(skb, policy, pinned, payload);
 
-	if (state == TLS_AGAIN)
-		at = pinned->next;
-	pinned->name.length = 0;
-	pinned->rest.length = 0;
-	/* Not what follows in the flow; or with a byte that the peer takes out of
-	 * it, so that it reads another text than we do. */
-	if (pinned->started && first == at && !(tcp->flags & FLAG_URGENT))
-		reason = state == TLS_AGAIN ?
-				 judge_again(skb, policy, pinned, payload) :
-				 judge_payload(skb, policy, pinned, payload);
-	pinned->reason = reason;
+	if (found)
+		return found;
+	pinned->record = first + (record_end(skb, payload) - payload);
+	found = judge_records(skb, policy, pinned, payload, first);
+	return found == TLS_ON ? TLS_RIGHT : found;
 }
 
 GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
@@ -188,7 +204,7 @@ GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
 	__u32 first = bpf_ntohl(tcp.sequence);
 	if (tcp.flags & FLAG_SYN) {
 		/* Fast Open: the data of a SYN comes one behind its number. */
-		pinned->first = ++first;
+		pinned->next = ++first;
 		pinned->started = 1;
 	}
 	if (payload >= skb->len)
@@ -197,21 +213,22 @@ GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
 	if (pinned->reason)
 		return (int)pinned->reason;
 	__u32 next = first + (skb->len - payload);
-	int newer = (__s32)(next - pinned->next) > 0;
-	if (state == TLS_ASKED || (state == TLS_AGAIN && !newer)) {
-		/* What follows the hello; or what was judged, once more. */
-		if (newer)
-			pinned->next = next;
+	/* What was judged, once more. */
+	if (state != TLS_WAITS && (__s32)(next - pinned->next) <= 0)
 		return TLS_ON;
-	}
-	judge_first(skb, policy, pinned, &tcp, payload, state);
+	pinned->rest.length = 0;
+	__u32 found = AMBIT_REASON_TLS_UNREADABLE;
+	/* Else it is not what follows in the flow; or has a byte that the peer
+	 * takes out of it, so that it reads another text than we do. */
+	if (pinned->started && first == pinned->next && !(tcp.flags & FLAG_URGENT))
+		found = state == TLS_WAITS ?
+				judge_hello(skb, policy, pinned, payload, first) :
+				judge_records(skb, policy, pinned, payload, first);
 	if (state == TLS_WAITS && (tcp.flags & FLAG_ACK)) {
 		pinned->answer = bpf_ntohl(tcp.acknowledged);
 		pinned->connected = 1;
 	}
-	__u32 found = pinned->reason;
-	if (found == TLS_ON)
-		pinned->reason = 0;
+	pinned->reason = found == TLS_ON ? 0 : found;
 	pinned->next = next;
 	return (int)found;
 }

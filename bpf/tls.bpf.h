@@ -35,10 +35,10 @@ struct pinned {
 	struct ambit_server_name rest;	/* the same behind the first label */
 	__u64 entries[2];	/* struct attempt, pins */
 	__u32 entry_count;
-	__u32 first;		/* sequence number of the first byte */
-	__u32 next;		/* … of the first that has not been sent yet */
+	__u32 next;		/* sequence number of the first byte to judge */
+	__u32 record;		/* … of the next TLS record */
 	__u32 answer;		/* … of the server's first byte */
-	__u32 started;		/* `first` is known: the SYN has passed */
+	__u32 started;		/* `next` is known: the SYN has passed */
 	__u32 connected;	/* `answer` is known */
 	__u32 reason;		/* of the refusal, for good; 0: none */
 	__u32 recorded;		/* … which was tried to record */
@@ -149,7 +149,11 @@ static __always_inline int tls_admits(struct __sk_buff *skb,
 	if (found == TLS_EMPTY || found == TLS_ON)
 		return 1;
 	if (found == TLS_RIGHT) {
-		flow->tls = flow->tls == TLS_WAITS ? TLS_ASKED : TLS_PASSED;
+		/* TLS_ASKED stays: a hello that nobody asked for yet. */
+		if (flow->tls == TLS_WAITS)
+			flow->tls = TLS_ASKED;
+		else if (flow->tls == TLS_AGAIN)
+			flow->tls = TLS_PASSED;
 		return 1;
 	}
 	flow->tls = TLS_REFUSED;

@@ -40,15 +40,6 @@ static struct {
 	atomic_int stop;
 } server;
 
-/* RFC 8446, 4.1.3 and 4.1.4, as far as it is looked at. */
-static const __u8 retry_request[] = {
-	22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3,
-	0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
-	0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
-	0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
-	0, 0x13, 1, 0,
-};
-
 /* Reads what comes first, answers one byte. */
 static void *serve(void *unused)
 {
@@ -164,7 +155,10 @@ static long send_again(int fd, enum way way, const struct bytes *hello)
 	__u8 request[sizeof(retry_request)];
 
 	build(&all, &(struct shape){ .name = HELLO_FOR });
-	if (send(fd, all.at, all.length, MSG_NOSIGNAL) < 0 ||
+	if (send(fd, all.at, all.length,
+		 MSG_NOSIGNAL | (way == RETRY_SAME ? MSG_MORE : 0)) < 0)
+		return -1;
+	if (way < RETRY_BLIND &&
 	    recv(fd, request, sizeof(request), MSG_WAITALL) != sizeof(request))
 		return -1;
 	all.length = 0;
@@ -177,10 +171,13 @@ static long send_again(int fd, enum way way, const struct bytes *hello)
 	}
 	memcpy(all.at + all.length, hello->at, hello->length);
 	all.length += hello->length;
-	if (way != RETRY_PIECES)
-		return send(fd, all.at, all.length, MSG_NOSIGNAL);
-	return send(fd, all.at, 40, MSG_NOSIGNAL) < 0 ?
-		       -1 : send(fd, all.at + 40, all.length - 40, MSG_NOSIGNAL);
+	long sent = send(fd, all.at, way == RETRY_PIECES ? 40 : all.length,
+			 MSG_NOSIGNAL);
+	if (way == RETRY_BLIND)
+		return recv(fd, request, sizeof(request), MSG_WAITALL);
+	if (way != RETRY_PIECES || sent < 0)
+		return sent;
+	return send(fd, all.at + 40, all.length - 40, MSG_NOSIGNAL);
 }
 
 /* A connection that passes, then none: the socket is as new. */
@@ -387,7 +384,6 @@ static void test_changes(struct bounded *agent)
 	       1, "… with its own again it passes");
 }
 
-/* Many refused sockets at once, more than one turn of the warden takes. */
 static int flood(const struct place *place, int count)
 {
 	static struct bytes hello;

@@ -10,7 +10,7 @@
 enum way {
 	WHOLE, SLOW, EARLY, BYTES, MORE, URGENT, FAST, FAST_OPTION, AFTER_BYTE, TWICE, AGAIN,
 	/* The server asks for a second hello: the row is about that one. */
-	RETRY, RETRY_PIECES, RETRY_DATA,
+	RETRY, RETRY_PIECES, RETRY_DATA, RETRY_BLIND, RETRY_SAME,
 };
 
 static const struct row {
@@ -46,6 +46,12 @@ static const struct row {
 	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
 	{ "a second hello for somebody else behind early data",
 	  { .name = "evil.example.org" }, .way = RETRY_DATA,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+	{ "a second hello for somebody else before it is asked for",
+	  { .name = "evil.example.org" }, .way = RETRY_BLIND,
+	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
+	{ "a second hello for somebody else in the same packet",
+	  { .name = "evil.example.org" }, .way = RETRY_SAME,
 	  .reason = AMBIT_REASON_TLS_NAME, .name = "evil.example.org" },
 	{ "a second hello in pieces", { .name = HELLO_FOR }, .way = RETRY_PIECES,
 	  .reason = AMBIT_REASON_TLS_UNREADABLE },
@@ -106,5 +112,14 @@ static const struct row {
 };
 
 #define ROWS (sizeof(rows) / sizeof(*rows))
+
+/* RFC 8446, 4.1.3 and 4.1.4, as far as it is looked at. */
+static const __u8 retry_request[] = {
+	22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3,
+	0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
+	0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
+	0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+	0, 0x13, 1, 0,
+};
 
 #endif
