@@ -4,6 +4,7 @@
 #   make            build into build/ (laid out as it will be installed)
 #   make demo       the main job, from nothing to a retired agent, on one screen
 #   make check      build, then every test
+#   make check-kernels  the tests on Debian's kernels 6.1, 6.12 and the newest, by qemu
 #   make deps       install the Debian packages that are missing, naming them
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make bench | lint | clean
@@ -56,7 +57,7 @@ PROGRAMS := $(BIN)/ambit $(LIBEXEC)/ambitd $(LIBEXEC)/ambit-init $(LIBEXEC)/ambi
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
-.PHONY: all demo check deps install bench lint clean
+.PHONY: all demo check check-kernels deps install bench lint clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(PROGRAMS)

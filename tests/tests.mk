@@ -45,6 +45,11 @@ check: deps
 	@$(MAKE) --no-print-directory all $(UNIT) $(TEST_BINS) $(FUZZERS) lint
 	prove --merge --timer --failures --comments $(UNIT) $(sort $(wildcard tests/fuzz/*.t tests/e2e/*.t tests/hostile/*.t))
 
+# The same on Debian's kernels, each booted by qemu.  Needs what `make check` built.
+check-kernels: deps
+	@$(MAKE) --no-print-directory all $(TEST_BINS)
+	prove --merge --timer --failures --comments tests/kernels/run
+
 lint:
 	@bash tests/lint/run
 
