@@ -17,7 +17,7 @@
 
 /* Grows with each change of what this file says: a warden takes over only the
  * pinned programs and maps that say the same. */
-#define AMBIT_KERNEL_VERSION 8
+#define AMBIT_KERNEL_VERSION 9
 
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
 #define AMBIT_RULES 256		/* egress rules of one agent */
@@ -26,10 +26,11 @@
 #define AMBIT_UNIX_PATH 108	/* bytes of sun_path */
 #define AMBIT_NAME 253		/* bytes of a DNS name as text */
 #define AMBIT_OWN_ADDRESSES 4096	/* addresses of the node itself */
-#define AMBIT_RING_BYTES (4U << 20)
+#define AMBIT_RING_BYTES (8U << 20)
 #define AMBIT_CONDEMNED_BYTES (1U << 16)
 #define AMBIT_SERVER_NAMES 65536	/* of all profiles in use */
-#define AMBIT_RING_CREDIT 2048U	/* undrained records one agent may own */
+#define AMBIT_RING_CREDIT 8192U	/* undrained records one agent may own: what it
+				 * can connect while the disk takes its time */
 
 /*
  * Refused attempts cost an agent nothing, and each is a record: tried as fast as it
@@ -44,7 +45,7 @@
  */
 #define AMBIT_REFUSALS_BURST 4096U
 #define AMBIT_REFUSALS_SECOND 500U
-#define AMBIT_ALLOWED_BURST 65536U
+#define AMBIT_ALLOWED_BURST 262144U
 #define AMBIT_ALLOWED_SECOND 4000U
 
 /*

@@ -231,7 +231,7 @@ kill -STOP "$recorder"
 FILL='
 import socket, sys
 allowed = refused = 0
-for _ in range(6000):
+for _ in range(20000):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         s.connect((sys.argv[1], 7000)); allowed += 1
@@ -260,7 +260,7 @@ read -r allowed lost <&6
 kill -CONT "$recorder"
 exec 5>&- 6<&-
 wait $!
-is "ring full: every attempt is answered" "$((allowed + lost))" 6000
+is "ring full: every attempt is answered" "$((allowed + lost))" 20000
 is "ring full: refused, and only then" \
 	"$(test "$allowed" -gt 100 && test "$lost" -gt 100 && echo yes)" yes
 is "ring full: exactly as many are in the log as were allowed" \

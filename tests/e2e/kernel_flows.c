@@ -416,7 +416,7 @@ static void test_full_ring(void)
 		bounded_start(&agents[i], name, 20 + (uint32_t)i);
 		rules_for_server(&agents[i]);
 		bounded_apply(&agents[i]);
-		bounded_do(&agents[i], do_many, SERVER, UDP_PORT, 2000);
+		bounded_do(&agents[i], do_many, SERVER, UDP_PORT, 4000);
 	}
 	records_read();
 	for (size_t i = 0; i < record_count; i++) {
@@ -427,7 +427,7 @@ static void test_full_ring(void)
 	}
 	for (int i = 0; i < AGENTS; i++) {
 		struct ambit_tally tally = bounded_tally(&agents[i]);
-		whole = whole && tally.attempts == 2000 &&
+		whole = whole && tally.attempts == 4000 &&
 			tally.produced == read[i] &&
 			tally.attempts == read[i] + tally.lost;
 		lost += tally.lost;
@@ -508,7 +508,8 @@ static void test_pace(void)
 	is_int(bounded_do(&agent, do_many, SERVER, UDP_PORT, 1000), 1000,
 	       "after a flood of refusals what is allowed still is");
 	records_read();
-	paced(&agent, UDP_PORT, 90000, AMBIT_ALLOWED_BURST,
+	paced(&agent, UDP_PORT, AMBIT_ALLOWED_BURST / 1000 * 1000 + 40000,
+	      AMBIT_ALLOWED_BURST,
 	      AMBIT_ALLOWED_SECOND, "allowed");
 	is_int(bounded_do(&busy, do_many, SERVER, UDP_PORT, 1000), 1000,
 	       "another agent has not noticed");

@@ -53,7 +53,7 @@ void bounded_apply(struct bounded *bounded);
 /* An address as the records have it, from text. */
 void address_bytes(const char *text, uint8_t ret_address[16]);
 
-#define RECORDS 32768
+#define RECORDS 65536
 extern struct ambit_record records[RECORDS];
 extern size_t record_count;
 
