@@ -24,7 +24,7 @@ $(B)/tests/unit/%.t: $(B)/san/tests/unit/%.o $(B)/san/tests/tap/tap.o $(patsubst
 # Small C programs that tests run: tests/*/NAME.probe.c → build/tests/bin/NAME
 TEST_BINS := $(foreach source,$(wildcard tests/*/*.probe.c),$(B)/tests/bin/$(notdir $(source:.probe.c=)))
 define probe_rule
-$(B)/tests/bin/$(notdir $(1:.probe.c=)): $(1)
+$(B)/tests/bin/$(notdir $(1:.probe.c=)): $(1) $(wildcard include/ambit/*.h tests/*/*.h)
 	@mkdir -p $$(@D)
 	$$(call say,CC,$(1))
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -Iinclude -O1 -g -Wall -Wextra $(WERROR) -o $$@ $$< -lpthread

@@ -285,6 +285,7 @@ int main(int count, char **arguments)
 	umask(022);
 	for (int i = 0; i < SERVICES; i++)
 		warden.services[i].socket.fd = warden.services[i].cgroup = -1;
+	warden.cgroups.fd = warden.instances = warden.states = -1;
 	warden.control.fd = warden.timer.fd = warden.addresses.fd = -1;
 	warden.condemned.fd = -1;
 	int reserved = spawn_reserve();
@@ -295,8 +296,9 @@ int main(int count, char **arguments)
 	if (error.code || start(&warden, &error) < 0) {
 		snprintf(text, sizeof(text), "error: %s\n", error.text);
 		fprintf(stderr, "ambitd: %s\n", error.text);
-		tell_supervisor(ready_fd, text);
 		services_stop(&warden);
+		node_abandon(&warden);
+		tell_supervisor(ready_fd, text);
 		return 1;
 	}
 	tell_supervisor(ready_fd, "ready\n");

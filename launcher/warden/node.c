@@ -231,7 +231,8 @@ void node_close(struct warden *warden)
 	static const char *const leftover[] = { "audit", "warden.lock" };
 	struct error ignored = { 0 };
 
-	kernel_unpin(warden->kernel, &ignored);
+	if (warden->kernel)
+		kernel_unpin(warden->kernel, &ignored);
 	kernel_close(warden->kernel);
 	cgroup_close(&warden->cgroups);
 	own_close(&warden->instances);
@@ -244,6 +245,26 @@ void node_close(struct warden *warden)
 	remove_roots(warden);
 	for (size_t i = 0; i < sizeof(leftover) / sizeof(*leftover); i++)
 		remove_file(warden, leftover[i]);
+}
+
+/* Agents of an earlier warden may live on what it mounted: their state says so. */
+static int has_agents(const struct warden *warden)
+{
+	char path[PATH_MAX];
+	const struct dirent *entry;
+
+	snprintf(path, sizeof(path), "%s/instances/.agents", warden->config.run);
+	OWN_DIR *directory = opendir(path);
+	while (directory && (entry = readdir(directory)))
+		if (entry->d_name[0] != '.')
+			return 1;
+	return 0;
+}
+
+void node_abandon(struct warden *warden)
+{
+	if (warden->config.run[0] && !has_agents(warden))
+		node_close(warden);
 }
 
 static int known(struct warden *warden, const char *id)

@@ -11,6 +11,10 @@ int node_open(struct warden *warden, struct error *error);
 /* Takes everything down that node_open made and no agent needs. */
 void node_close(struct warden *warden);
 
+/* The same for a node that does not come up, unless agents of an earlier one live on
+ * what is there. */
+void node_abandon(struct warden *warden);
+
 /* Removes what a launch left that no state file tells of: the warden died in
  * its middle.  Called once the running agents are adopted. */
 int node_sweep(struct warden *warden, struct error *error);
