@@ -147,7 +147,7 @@ deps:
 	@sh tests/lib/packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 demo:
-	@sh tests/lib/packages.sh $(BUILD_PACKAGES) iproute2 nginx-light python3 openssl procps util-linux procps
+	@sh tests/lib/packages.sh $(BUILD_PACKAGES) iproute2 nginx-light dnsmasq-base python3 openssl procps util-linux
 	@$(MAKE) --no-print-directory all
 	@bash tests/demo/run
 

