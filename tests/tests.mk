@@ -43,8 +43,7 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(wildcard bpf/*.h tests/unit/*.h launcher/por
 
 check: deps
 	@$(MAKE) --no-print-directory all $(UNIT) $(TEST_BINS) $(FUZZERS) lint
-	prove --merge --timer --failures --comments $(UNIT) $(sort $(wildcard tests/fuzz/*.t tests/e2e/*.t tests/hostile/*.t)) \
-		tests/kernels/run
+	prove --merge --timer --failures --comments $(UNIT) $(sort $(wildcard tests/fuzz/*.t tests/e2e/*.t tests/hostile/*.t))
 
 # The same on Debian's kernels, each booted by qemu.  Needs what `make check` built.
 check-kernels: deps
