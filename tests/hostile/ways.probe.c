@@ -283,6 +283,68 @@ static int udp_multicast(void)
 	return 0;
 }
 
+/* A join makes the kernel send reports of its own, which hold bytes of the
+ * agent's choice; on the loopback interface, so that outside nothing of the
+ * machine's network changes. */
+static int join_v4(int option)
+{
+	struct ip_mreqn old = { .imr_ifindex = 1 };
+	struct group_req group = { .gr_interface = 1 };
+	int fd;
+
+	old.imr_multiaddr.s_addr = inet_addr("239.1.2.3");
+	memcpy(&group.gr_group,
+	       &(struct sockaddr_in){ AF_INET, 0, old.imr_multiaddr, { 0 } },
+	       sizeof(struct sockaddr_in));
+	TRY("socket", fd = socket(AF_INET, SOCK_DGRAM, 0));
+	if (option == MCAST_JOIN_GROUP)
+		TRY("option", setsockopt(fd, IPPROTO_IP, option, &group, sizeof(group)));
+	else
+		TRY("option", setsockopt(fd, IPPROTO_IP, option, &old, sizeof(old)));
+	return 0;
+}
+
+static int join_v6(int option)
+{
+	struct ipv6_mreq old = { .ipv6mr_interface = 1 };
+	struct sockaddr_in6 address = { .sin6_family = AF_INET6 };
+	struct group_req group = { .gr_interface = 1 };
+	int fd;
+
+	inet_pton(AF_INET6, "ff02::1:2:3", &old.ipv6mr_multiaddr);
+	address.sin6_addr = old.ipv6mr_multiaddr;
+	memcpy(&group.gr_group, &address, sizeof(address));
+	TRY("socket", fd = socket(AF_INET6, SOCK_DGRAM, 0));
+	if (option == MCAST_JOIN_GROUP)
+		TRY("option", setsockopt(fd, IPPROTO_IPV6, option, &group, sizeof(group)));
+	else
+		TRY("option", setsockopt(fd, IPPROTO_IPV6, option, &old, sizeof(old)));
+	return 0;
+}
+
+static int join(void) { return join_v4(IP_ADD_MEMBERSHIP); }
+static int join_group(void) { return join_v4(MCAST_JOIN_GROUP); }
+static int join_in_v6(void) { return join_v6(IPV6_ADD_MEMBERSHIP); }
+static int join_group_in_v6(void) { return join_v6(MCAST_JOIN_GROUP); }
+
+/* What a sender sets, which joins nothing. */
+static int hops(void)
+{
+	int fd, one = 1;
+	TRY("socket", fd = socket(AF_INET, SOCK_DGRAM, 0));
+	TRY("option", setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &one, sizeof(one)));
+	return 0;
+}
+
+static int hops_in_v6(void)
+{
+	int fd, one = 1;
+	TRY("socket", fd = socket(AF_INET6, SOCK_DGRAM, 0));
+	TRY("option", setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &one,
+				 sizeof(one)));
+	return 0;
+}
+
 static int udplite(void)
 {
 	int fd;
@@ -398,6 +460,9 @@ static const struct way {
 	{ "udp-connected-elsewhere", udp_connected_elsewhere },
 	{ "udp-control", udp_control }, { "udp-cork", udp_cork },
 	{ "udp-broadcast", udp_broadcast }, { "udp-multicast", udp_multicast },
+	{ "join-v4", join }, { "join-v4-group", join_group },
+	{ "join-v6", join_in_v6 }, { "join-v6-group", join_group_in_v6 },
+	{ "hops-v4", hops }, { "hops-v6", hops_in_v6 },
 	{ "udplite", udplite }, { "ping", ping }, { "raw", raw },
 	{ "route-v6", route_v6 }, { "route-v4", route_v4 },
 	{ "route-v6-control", route_v6_control }, { "bind", bind_port },

@@ -106,6 +106,12 @@ udp-connected-elsewhere|send EPERM|1|done|1
 udp-control|connect EPERM|1|done|1
 udp-broadcast|send EPERM|1|-
 udp-multicast|send EPERM|1|-
+join-v4|option EPERM|1|-
+join-v4-group|option EPERM|1|-
+hops-v4|done|0|-
+join-v6|option EPERM|1|-
+join-v6-group|option EPERM|1|-
+hops-v6|done|0|-
 udplite|socket EPERM|0|-
 ping|socket EPERM|0|-
 raw|socket EPERM|0|-
