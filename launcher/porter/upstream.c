@@ -4,6 +4,8 @@
 
 #include "base/own.h"
 
+/* Debian 12 has c-ares 1.18, which has nothing in place of what 1.34 deprecates. */
+#define CARES_NO_DEPRECATED
 #include <ares.h>
 #include <string.h>
 
