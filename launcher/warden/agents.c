@@ -31,14 +31,24 @@ int agents_id(uint64_t now_ms, char ret_id[AMBIT_ID_SIZE])
 	return 0;
 }
 
+static uint32_t slot_limit(const struct warden *warden)
+{
+	uint32_t most = warden->config.uid_count - AMBIT_UID_AGENTS;
+
+	return most < AMBIT_SLOTS ? most : AMBIT_SLOTS;
+}
+
+uint32_t agents_most(const struct warden *warden)
+{
+	return slot_limit(warden) - FIRST_SLOT;
+}
+
 /* Slots go round, so that what the kernel still holds of an ended agent (a
  * socket in its last states) seldom meets a new one. */
 static uint32_t free_slot(struct warden *warden)
 {
-	uint32_t most = warden->config.uid_count - AMBIT_UID_AGENTS;
+	uint32_t most = slot_limit(warden);
 
-	if (most > AMBIT_SLOTS)
-		most = AMBIT_SLOTS;
 	for (uint32_t tried = 0; tried < most; tried++) {
 		uint32_t slot = warden->next_slot++;
 		if (warden->next_slot >= most)

@@ -12,6 +12,9 @@ int agents_new(struct warden *warden, struct agent **ret_agent,
 /* Takes it out of the table and frees it; its descriptors are closed. */
 void agents_free(struct agent *agent);
 
+/* How many there can be at once. */
+uint32_t agents_most(const struct warden *warden);
+
 struct agent *agents_by_instance(struct warden *warden, uint64_t instance);
 /* By id, or by name (then one that has not ended, if there is one). */
 struct agent *agents_find(struct warden *warden, const char *which);

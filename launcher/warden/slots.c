@@ -218,22 +218,45 @@ int slots_take(struct warden *warden, struct compiled *compiled,
 	return 0;
 }
 
+static void expire(struct warden *warden, void *data);
+
+/* One timer for all profiles, for the first that falls out of use: one for each
+ * would arm one for each again, and so on. */
+static void watch_use(struct warden *warden)
+{
+	uint64_t now = monotonic_ms(), next = 0;
+
+	for (struct compiled *one = warden->compiled; one; one = one->next)
+		if (one->used_ms && (!next || one->used_ms < next))
+			next = one->used_ms;
+	timer_forget(warden, &warden->compiled);
+	if (next)
+		timer_once(warden, next + USED_MS > now ? next + USED_MS - now : 0,
+			   expire, &warden->compiled);
+}
+
 static void expire(struct warden *warden, void *data)
 {
 	uint64_t now = monotonic_ms();
 
 	(void)data;
 	for (struct compiled *one = warden->compiled; one; one = one->next) {
-		if (!one->used_ms)
+		if (!one->used_ms || now - one->used_ms < USED_MS)
 			continue;
-		if (now - one->used_ms < USED_MS) {
-			timer_once(warden, one->used_ms + USED_MS - now, expire,
-				   warden);
-			continue;
-		}
 		one->used_ms = 0;
 		discard_all(warden, one);
 	}
+	watch_use(warden);
+}
+
+/* Places for launches to come must not stand in the way of one that is here. */
+static int is_crowded(const struct warden *warden)
+{
+	unsigned taken = warden->agent_count;
+
+	for (const struct compiled *one = warden->compiled; one; one = one->next)
+		taken += one->prepared;
+	return taken + AHEAD > agents_most(warden) * 3 / 4;
 }
 
 static void quiet(struct warden *warden, void *data)
@@ -272,14 +295,16 @@ int slots_refill(void *owner)
 	if (!warden->quiet || warden->stopping || warden->log_error ||
 	    is_launching(warden))
 		return 0;
+	if (is_crowded(warden)) {
+		discard_all(warden, NULL);
+		return 0;
+	}
 	for (struct compiled *one = warden->compiled; one; one = one->next) {
 		if (!one->used_ms || one->prepare_failed ||
 		    one->prepared >= AHEAD)
 			continue;
-		if (!one->prepared) {
-			timer_forget(warden, &warden->compiled);
-			timer_once(warden, USED_MS, expire, &warden->compiled);
-		}
+		if (!one->prepared)
+			watch_use(warden);
 		if (make_one(warden, one) < 0)
 			one->prepare_failed = 1;
 		return 1;

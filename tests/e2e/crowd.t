@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A node with room for few agents: places that are kept for launches to come, of
+# whatever profile, never keep a launch out.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/node.sh
+node_directory
+mkdir -p "$AMBIT_ROOT/etc/ambit"
+echo 'uid-range: 2100000000-2100000035' >"$AMBIT_ROOT/etc/ambit/node.yaml"
+node_start
+for name in one two three; do
+	profile $name
+	runs "profile $name was launched" 0 ambit_run $name true
+done
+launched=0
+while [ $launched -lt 16 ] && ambit run --profile one --detach -- sleep 1000 >/dev/null 2>"$TAP_DIRECTORY/why"; do
+	launched=$((launched + 1))
+done
+is "as many agents as there is room for" "$launched $(cat "$TAP_DIRECTORY/why")" "16 "
+refused "and no more" 125 "all places for agents are taken" ambit_run two true
+ok "kill" ambit kill --all --reason test
+runs "then again" 0 ambit_run two true
+finish
