@@ -95,13 +95,30 @@ static int start(struct supervisor *supervisor, struct error *error)
 	return 0;
 }
 
-/* Signals that came: the only one that matters asks for the end. */
+/* An ambitd that was killed leaves its children to this process, which is their
+ * reaper: process 1 of a container often reaps nothing.  ambitd itself is left
+ * to watch(), for its status. */
+static void reap_orphans(const struct supervisor *supervisor)
+{
+	siginfo_t ended = { 0 };
+
+	while (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       ended.si_pid && ended.si_pid != supervisor->child) {
+		waitpid(ended.si_pid, NULL, 0);
+		ended.si_pid = 0;
+	}
+}
+
+/* Signals that came: but for the end of a child, the only one that matters asks
+ * for the end. */
 static void take_signals(struct supervisor *supervisor)
 {
 	struct signalfd_siginfo signal;
 
 	while (read(supervisor->signals, &signal, sizeof(signal)) ==
 	       sizeof(signal)) {
+		if (signal.ssi_signo == SIGCHLD)
+			reap_orphans(supervisor);
 		if (signal.ssi_signo != SIGTERM && signal.ssi_signo != SIGINT)
 			continue;
 		supervisor->stopping = 1;
@@ -156,6 +173,8 @@ static int watch(struct supervisor *supervisor)
 	}
 	own_close(&supervisor->ready);
 	waitpid(supervisor->child, &status, 0);
+	supervisor->child = -1;
+	reap_orphans(supervisor);
 	own_close(&supervisor->process);
 	return status;
 }
@@ -214,6 +233,8 @@ static int prepare(struct supervisor *supervisor, struct error *error)
 		return error_set(error, EINVAL,
 				 "supervise: is for ambit node start only");
 	prctl(PR_SET_NAME, "ambit-supervise");
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+		return error_errno(error, errno, "prctl");
 	sigfillset(&all);
 	if (sigprocmask(SIG_SETMASK, &all, NULL))
 		return error_errno(error, errno, "sigprocmask");

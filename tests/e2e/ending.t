@@ -193,6 +193,8 @@ for process in ambit-porter ambit-issuer ambit-recorder ambitd; do
 	ok "$process: restarted" until_launched
 	is "$process: it is another one" \
 		"$(test "$(node_pid "$process")" != "$victim" && echo another)" another
+	[ "$process" != ambitd ] || is "$process: its children got a parent that reaps" \
+		"$(ps -o ppid= -p "$(field tries pid)" | tr -d ' ')" "$(node_pid ambit-supervise)"
 	kill -USR1 "$tries"
 	read -r line <&4
 	is "$process: no way out meanwhile, none shut for good" "$line" "0 True True"

@@ -124,6 +124,9 @@ runs "a changed profile" 0 ambit_run plain sh -c 'echo $WORD'
 is "is in force" "$OUT" changed
 
 # ---- a place whose process was killed ------------------------------------------------
+ok "settle" ambit node settle
+runs "a launch" 0 ambit_run plain true
+runs "and one of another profile" 0 ambit_run narrow true
 ok "places of both profiles" until_prepared 8
 dead=$(prepared)
 # shellcheck disable=SC2086

@@ -187,10 +187,14 @@ snapshot() {
 	} | sort >"$1"
 }
 
-# By uid, whatever their cgroup: one that moved out is seen too.
+# By uid, whatever their cgroup: one that moved out is seen too.  A dead process
+# that its parent has not reaped yet counts where the parent is the warden; the
+# children of a warden that was killed are the supervisor's to reap.
 snapshot_processes() {
-	ps -eo uid=,pid=,comm= | awk '$1 >= 2000000016 && $1 < 2000010000' |
-		while read -r snapshot_uid snapshot_pid snapshot_name; do
+	ps -eo uid=,pid=,ppid=,stat=,comm= |
+		awk -v warden="$snapshot_warden" \
+			'$1 >= 2000000016 && $1 < 2000010000 && ($4 !~ /^Z/ || $3 == warden)' |
+		while read -r snapshot_uid snapshot_pid _ _ snapshot_name; do
 			case $(sed -n 's/^0:://p' "/proc/$snapshot_pid/cgroup" 2>/dev/null) in
 			"${NODE_CGROUP#"$(cgroup2)"}"/*) ;;
 			/ambit*/* | "") continue ;; # of another node; gone
