@@ -5,8 +5,6 @@
  *   net serve                  prints a port; accepts, reads to the end, closes
  *   net connect PORT SECONDS   connects and closes; prints microseconds each
  *   net send PORT SECONDS      sends on one flow; prints MiB per second
- *   net turn PORT SECONDS      one byte there and back on one flow, a packet each;
- *                              prints microseconds
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -16,8 +14,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#define ECHO 'e'	/* as the first byte: what follows is sent back */
 
 static char bytes[128 << 10];
 
@@ -47,17 +43,6 @@ static void *drain(void *argument)
 	return NULL;
 }
 
-static void *echo(void *argument)
-{
-	int fd = (int)(long)argument;
-	char byte;
-
-	while (read(fd, &byte, 1) == 1 && write(fd, &byte, 1) == 1)
-		continue;
-	close(fd);
-	return NULL;
-}
-
 static int serve(void)
 {
 	struct sockaddr_in address = loopback(0);
@@ -81,8 +66,7 @@ static int serve(void)
 			close(flow);
 			continue;
 		}
-		if (pthread_create(&thread, NULL, first == ECHO ? echo : drain,
-				   (void *)(long)flow))
+		if (pthread_create(&thread, NULL, drain, (void *)(long)flow))
 			return 1;
 		pthread_detach(thread);
 	}
@@ -131,24 +115,6 @@ static int measure_send(unsigned short port, double seconds)
 	return 0;
 }
 
-static int measure_turn(unsigned short port, double seconds)
-{
-	int fd = open_flow(port);
-	char byte = ECHO;
-
-	/* The first byte asks for it; with the second the flow is in its stride. */
-	if (write(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1 ||
-	    read(fd, &byte, 1) != 1)
-		return 1;
-	double start = now();
-	long count = 0;
-	for (; now() - start < seconds; count++)
-		if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
-			return 1;
-	printf("%.3f\n", (now() - start) * 1e6 / (double)count);
-	return 0;
-}
-
 int main(int count, char **words)
 {
 	if (count == 2 && !strcmp(words[1], "serve"))
@@ -161,7 +127,5 @@ int main(int count, char **words)
 		return measure_connect(port, seconds);
 	if (!strcmp(words[1], "send"))
 		return measure_send(port, seconds);
-	if (!strcmp(words[1], "turn"))
-		return measure_turn(port, seconds);
 	return 2;
 }
