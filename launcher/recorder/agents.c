@@ -74,6 +74,14 @@ struct agent *agents_find(struct agents *agents, uint64_t instance)
 	return agent;
 }
 
+static void free_endpoints(struct agent *agent)
+{
+	for (unsigned i = 0; i < AMBIT_RULES; i++) {
+		free(agent->endpoints[i]);
+		agent->endpoints[i] = NULL;
+	}
+}
+
 static void forget(struct agents *agents, struct agent *agent)
 {
 	struct agent **at = bucket_of(agents, agent->open.instance);
@@ -82,8 +90,7 @@ static void forget(struct agents *agents, struct agent *agent)
 		at = &(*at)->next;
 	*at = agent->next;
 	agents->slots[agent->open.slot] = NULL;
-	for (unsigned i = 0; i < AMBIT_RULES; i++)
-		free(agent->endpoints[i]);
+	free_endpoints(agent);
 	free(agent);
 }
 
@@ -130,6 +137,13 @@ int agents_endpoint(struct agents *agents, const struct ambit_endpoint *endpoint
 		return -ENOMEM;
 	**place = *endpoint;
 	return 0;
+}
+
+void agents_close(struct agent *agent, const struct audit_totals *totals)
+{
+	agent->totals = *totals;
+	agent->closed = 1;
+	free_endpoints(agent);
 }
 
 int agents_map(struct agents *agents, int fd, uint32_t slots, struct error *error)

@@ -51,6 +51,10 @@ struct agent *agents_find(struct agents *agents, uint64_t instance);
 int agents_open(struct agents *agents, const struct ambit_open *open);
 int agents_endpoint(struct agents *agents, const struct ambit_endpoint *endpoint);
 
+/* All that the kernel recorded of the agent has its line: what it could reach
+ * (hundreds of endpoints, of thousands of agents that ended) is not needed more. */
+void agents_close(struct agent *agent, const struct audit_totals *totals);
+
 /* Maps `fd`, the drained map. */
 int agents_map(struct agents *agents, int fd, uint32_t slots,
 	       struct error *error);

@@ -231,10 +231,8 @@ static int add_close(struct recorder *recorder, struct closing *closing)
 	closing->closed = (struct ambit_closed){ close->instance, totals.allowed,
 						 totals.denied };
 	closing->lined = 1;
-	if (agent) {
-		agent->totals = totals;
-		agent->closed = 1;
-	}
+	if (agent)
+		agents_close(agent, &totals);
 	return 1;
 }
 

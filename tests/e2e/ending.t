@@ -135,7 +135,7 @@ run ambit inspect "$agent"
 like "inspect: how it ended" "$OUT" "killed"
 
 # ---- slots are used again --------------------------------------------------------
-COUNT=${AMBIT_TEST_AGENTS:-2000}
+COUNT=${AMBIT_TEST_AGENTS:-10000}
 snapshot "$TAP_DIRECTORY/before"
 i=0 failures=0
 while [ $i -lt "$COUNT" ]; do
