@@ -19,7 +19,7 @@ enum hook {
 	HOOKS
 };
 
-#define FLOW_KNOWN 4		/* datagram destinations remembered */
+#define FLOW_KNOWN AMBIT_FLOW_KNOWN	/* datagram destinations remembered */
 #define FLOW_PEERS 32		/* peers that a listening datagram socket may answer */
 
 struct destination {
@@ -60,6 +60,15 @@ struct flow {
 	 * Counted whatever the leaf decided: its own refusal stands anyway. */
 	__s32 pending[HOOKS];
 };
+
+_Static_assert(sizeof(struct flow) == AMBIT_FLOW_BYTES &&
+		       __builtin_offsetof(struct flow, instance) ==
+			       __builtin_offsetof(struct ambit_flow, instance) &&
+		       __builtin_offsetof(struct flow, known) ==
+			       __builtin_offsetof(struct ambit_flow, known) &&
+		       sizeof(struct destination) ==
+			       sizeof(((struct ambit_flow *)0)->known[0]),
+	       "flow layout");
 
 /* Peers from which a datagram came in on a listed port. */
 struct peers {

@@ -17,9 +17,10 @@
 
 /* Grows with each change of what this file says: a warden takes over only the
  * pinned programs and maps that say the same. */
-#define AMBIT_KERNEL_VERSION 9
+#define AMBIT_KERNEL_VERSION 10
 
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
+#define AMBIT_EGRESS 256	/* egress entries of one profile */
 #define AMBIT_RULES 256		/* egress rules of one agent */
 #define AMBIT_LISTENS 32	/* listen entries of one agent */
 #define AMBIT_UNIX_PATHS 16	/* unix endpoints of one agent */
@@ -111,6 +112,21 @@ struct ambit_server_name {
 	__u16 length;		/* bytes of name */
 	__u32 wild;		/* 1: one label and then name, ".example.com" */
 	char name[256];
+};
+
+/* What a socket's storage begins with, as sock_diag(7) shows it: where it may send
+ * to and which egress entry allowed that.  TCP uses the first of `known` alone. */
+#define AMBIT_FLOW_BYTES 176
+#define AMBIT_FLOW_KNOWN 4
+struct ambit_flow {
+	__u32 lock, next;
+	__u64 instance;
+	struct {
+		__u8 address[16];
+		__u16 port;	/* 0: not used */
+		__u16 entry;	/* index of the profile's egress entry */
+		__u32 generation;
+	} known[AMBIT_FLOW_KNOWN];
 };
 
 /* A socket whose first bytes were refused: to be destroyed, so that its holder

@@ -122,7 +122,8 @@ struct ambit_endpoint {
 	X(CREDENTIAL_RENEWED, 13, "credential renewed", 1)    \
 	X(CREDENTIAL_ENDED, 14, "credential ended", 0)        \
 	X(ADOPTED, 15, "agent adopted by a restarted node", 1) \
-	X(CUT, 20, "agent cut off", 1)
+	X(CUT, 20, "agent cut off", 1)                        \
+	X(WITHDRAW, 21, "egress withdrawn", 1)
 
 #define AMBIT_EVENT_ENUM(name, number, word, critical) \
 	AMBIT_EVENT_##name = number,
@@ -152,7 +153,8 @@ struct ambit_event {
 	char credential_id[96];	/* serial or jti */
 	char audience[AMBIT_TEXT_SIZE];
 	char seccomp_sha256[AMBIT_HASH_SIZE];
-	char subject[AMBIT_TEXT_SIZE];	/* PROVEN: the layer; PROCESS: its name */
+	char subject[AMBIT_TEXT_SIZE];	/* PROVEN: the layer; PROCESS: its name;
+				 * WITHDRAW: the entries that left */
 };
 
 /* The agent is gone: nothing new will be counted for it.  The recorder drains

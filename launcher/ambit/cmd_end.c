@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `ambit cut`, `ambit kill`, `ambit retire`, `ambit reinstate`: the commands that
- * cut agents off, end them, and take that back.  Each wants a reason, which goes
- * into the audit log.  What it happened to is printed, so that a wrong name is seen
- * at once.
+ * `ambit cut`, `ambit reload`, `ambit kill`, `ambit retire`, `ambit reinstate`:
+ * the commands that take from agents, end them, and take that back.  Each wants a
+ * reason, which goes into the audit log.  What it happened to is printed, so that a
+ * wrong name is seen at once.
  */
 #include "agents.h"
 #include "command.h"
@@ -22,6 +22,7 @@ struct target {
 static int takes_all(const struct command *command)
 {
 	return strcmp(command->name, "kill") == 0 ||
+	       strcmp(command->name, "reload") == 0 ||
 	       strcmp(command->name, "cut") == 0;
 }
 
@@ -35,7 +36,7 @@ static int target_read(struct target *target, const struct command *command,
 		{ "json", &target->json, NULL },
 		{ "all", &target->all, NULL },
 	};
-	/* Only cut and kill take --all: its row is the last. */
+	/* Not all take --all: its row is the last. */
 	size_t count = takes_all(command) ? 4 : 3;
 
 	target->options = (struct options){ .command = command, .rows = rows,
@@ -64,6 +65,18 @@ static json_t *agents_json(const struct target *target)
 	return array;
 }
 
+/* Of a reload: all that the agent has lost by now. */
+static void print_withdrawn(const json_t *agent)
+{
+	const json_t *list = json_object_get(agent, "withdrawn");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *to = json_string_value(json_array_get(list, i));
+		fputs(i ? ", " : ": withdrawn: ", stdout);
+		say_text(stdout, to ? to : "");
+	}
+}
+
 /* One line per agent that it happened to; a line too if there was none. */
 static int print_ended(const char *what, const json_t *agents, int json)
 {
@@ -79,10 +92,14 @@ static int print_ended(const char *what, const json_t *agents, int json)
 		say_text(stdout, agent_text(agent, "id"));
 		fputs(" ", stdout);
 		say_text(stdout, agent_text(agent, "name"));
+		if (strcmp(what, "reload") == 0)
+			print_withdrawn(agent);
 		fputs("\n", stdout);
 	}
 	if (json_array_size(agents) == 0)
-		say_note(what, "no agent was running");
+		say_note(what, strcmp(what, "reload") == 0 ?
+				       "no agent lost an endpoint" :
+				       "no agent was running");
 	return 0;
 }
 
@@ -129,6 +146,13 @@ int cmd_cut(const struct command *command, int argc, char **argv)
 	struct target target = { 0 };
 	int status = target_read(&target, command, argc, argv);
 	return status >= 0 ? status : end(command, &target, "Cut");
+}
+
+int cmd_reload(const struct command *command, int argc, char **argv)
+{
+	struct target target = { 0 };
+	int status = target_read(&target, command, argc, argv);
+	return status >= 0 ? status : end(command, &target, "Reload");
 }
 
 int cmd_kill(const struct command *command, int argc, char **argv)

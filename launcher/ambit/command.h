@@ -20,6 +20,7 @@ struct command {
 int cmd_run(const struct command *command, int argc, char **argv);
 int cmd_ps(const struct command *command, int argc, char **argv);
 int cmd_inspect(const struct command *command, int argc, char **argv);
+int cmd_reload(const struct command *command, int argc, char **argv);
 int cmd_cut(const struct command *command, int argc, char **argv);
 int cmd_kill(const struct command *command, int argc, char **argv);
 int cmd_retire(const struct command *command, int argc, char **argv);

@@ -24,6 +24,7 @@ enum {
 	LOG = 128,
 	LAYER = 256,
 	ENDING = 512,		/* exit_code, signal, totals */
+	EGRESS = 1024,		/* the entries that left the profile */
 };
 
 static const struct kind_row {
@@ -54,6 +55,8 @@ static const struct kind_row {
 	    BY_CALLER | AGENT_PROCESS | ENDING),
 	ROW(CUT, "cut", ENTITY, 9, "Disable", 2, 24, 3, 1,
 	    BY_CALLER | AGENT_ENTITY),
+	ROW(WITHDRAW, "withdraw", ENTITY, 3, "Update", 2, 24, 3, 1,
+	    BY_CALLER | AGENT_ENTITY | EGRESS),
 	ROW(RETIRE, "retire", ENTITY, 7, "Unenroll", 1, 8, 1, 1,
 	    BY_CALLER | AGENT_ENTITY),
 	ROW(RETIRE_PROFILE, "retire profile", ENTITY, 9, "Disable", 1, 8, 1, 1,
@@ -246,7 +249,7 @@ static void put_event_message(struct writer *writer, const struct about *about)
 
 	writer_string_open(writer, "message");
 	writer_part_word(writer, words[event->kind]);
-	if (parts & (NODE_PROCESS | LAYER)) {
+	if (parts & (NODE_PROCESS | LAYER | EGRESS)) {
 		writer_part_word(writer, ": ");
 		writer_part_text(writer, "subject", SIZED(event->subject),
 			       BUDGET_NAME);
@@ -297,6 +300,11 @@ static void put_event_unmapped(struct writer *writer, const struct audit_node *n
 		writer_text(writer, "owner", SIZED(about->agent->owner), BUDGET_TEXT);
 		writer_text(writer, "purpose", SIZED(about->agent->purpose),
 			  BUDGET_TEXT);
+	}
+	if (about->row->parts & EGRESS) {
+		writer_text(writer, "withdrawn", SIZED(event->subject), BUDGET_TEXT);
+		writer_text(writer, "new_profile_sha256",
+			    SIZED(event->profile_sha256), BUDGET_NAME);
 	}
 	if (about->row->parts & ENDING && event->signal)
 		writer_signed(writer, "signal", event->signal);

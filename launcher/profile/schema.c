@@ -124,7 +124,7 @@ static const cyaml_schema_field_t top[] = {
 	PART("limits", limits, limits),
 	PART("files", files, files),
 	PART("syscalls", syscalls, syscalls),
-	LIST("egress", struct raw, egress, &endpoint_value, LIST_MOST),
+	LIST("egress", struct raw, egress, &endpoint_value, AMBIT_EGRESS),
 	LIST("listen", struct raw, listen, &text_value, AMBIT_LISTENS),
 	LIST("credentials", struct raw, credentials, &credential_value,
 	     AMBIT_CREDENTIALS),

@@ -91,6 +91,38 @@ int agents_new(struct warden *warden, struct agent **ret_agent,
 	return 0;
 }
 
+/* Rules only ever leave, and an agent that is cut stays so: the number of what left
+ * counts the generations, before and after a restart. */
+static uint32_t generation_of(const struct agent *agent,
+			      enum ambit_policy_state state)
+{
+	return 1 + agent->withdrawn_count +
+	       (state == AMBIT_POLICY_CUT ? AMBIT_EGRESS + 1 : 0);
+}
+
+const struct ambit_policy *agents_policy(const struct agent *agent,
+					 enum ambit_policy_state state)
+{
+	static struct ambit_policy policy;
+	unsigned kept = 0;
+
+	policy = agent->compiled->plan->policy;
+	policy.instance = agent->instance;
+	policy.slot = agent->slot;
+	policy.state = state;
+	policy.generation = generation_of(agent, state);
+	policy.names = 0;
+	for (unsigned i = 0; i < policy.rule_count; i++) {
+		const struct ambit_rule *rule = &policy.rules[i];
+		if (agent->withdrawn[rule->id])
+			continue;
+		policy.names |= (rule->flags & AMBIT_RULE_NAME) != 0;
+		policy.rules[kept++] = *rule;
+	}
+	policy.rule_count = (uint16_t)kept;
+	return &policy;
+}
+
 void agents_free(struct agent *agent)
 {
 	struct warden *warden = agent->warden;
@@ -104,6 +136,7 @@ void agents_free(struct agent *agent)
 	for (unsigned i = 0; i < agent->argument_count; i++)
 		free(agent->command[i]);
 	free(agent->command);
+	free(agent->source);
 	warden->agents[agent->slot] = NULL;
 	warden->agent_count -= agent->state != AGENT_PREPARED;
 	free(agent);

@@ -20,6 +20,11 @@ struct agent *agents_by_instance(struct warden *warden, uint64_t instance);
 struct agent *agents_find(struct warden *warden, const char *which);
 struct agent *agents_by_pid(struct warden *warden, pid_t pid);
 
+/* The kernel's rules for the agent as it stands, in `state`.  Static storage, until
+ * the next call. */
+const struct ambit_policy *agents_policy(const struct agent *agent,
+					 enum ambit_policy_state state);
+
 /* A version 7 UUID (RFC 9562). */
 int agents_id(uint64_t now_ms, char ret_id[AMBIT_ID_SIZE]);
 

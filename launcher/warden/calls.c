@@ -57,6 +57,17 @@ static json_t *credentials_json(const struct agent *agent)
 	return list;
 }
 
+static json_t *withdrawn_json(const struct agent *agent)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < agent->compiled->profile->egress_count; i++)
+		if (agent->withdrawn[i])
+			json_array_append_new(list, json_string(
+				agent->compiled->profile->egress[i].to));
+	return list;
+}
+
 json_t *calls_agent(const struct agent *agent)
 {
 	static const char *const states[] = { "starting", "running", "retiring",
@@ -68,7 +79,7 @@ json_t *calls_agent(const struct agent *agent)
 		json_array_append_new(command, text_json(agent->command[i]));
 	json_t *value = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:i,"
-		" s:i, s:o, s:I, s:I, s:I, s:o}",
+		" s:i, s:o, s:I, s:I, s:I, s:o, s:o}",
 		"id", agent->id, "name", agent->name, "profile", profile->name,
 		"profile_sha256", profile->sha256, "spiffe_id",
 		agent->spiffe_id, "task", agent->task, "owner", profile->owner,
@@ -80,7 +91,7 @@ json_t *calls_agent(const struct agent *agent)
 		"started", (json_int_t)agent->started_ms, "allowed",
 		(json_int_t)agent->allowed, "denied",
 		(json_int_t)agent->denied, "credentials",
-		credentials_json(agent));
+		credentials_json(agent), "withdrawn", withdrawn_json(agent));
 	if (agent->deadline_ms)
 		json_object_set_new(value, "deadline", json_integer(
 					    (json_int_t)agent->deadline_ms));
@@ -282,6 +293,7 @@ static const struct method {
 	{ AMBIT_INTERFACE ".List", call_list },
 	{ AMBIT_INTERFACE ".Inspect", call_inspect },
 	{ AMBIT_INTERFACE ".Cut", calls_cut },
+	{ AMBIT_INTERFACE ".Reload", calls_reload },
 	{ AMBIT_INTERFACE ".Kill", calls_kill },
 	{ AMBIT_INTERFACE ".Retire", calls_retire },
 	{ AMBIT_INTERFACE ".Reinstate", calls_reinstate },

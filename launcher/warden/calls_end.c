@@ -2,9 +2,11 @@
 /* The calls that end agents and retire profiles: see calls.c.  They are answered
  * when the last agent has ended, so that the caller knows that nothing is left. */
 #include "agents.h"
+#include "base/own.h"
 #include "control.h"
 #include "end.h"
 #include "records.h"
+#include "reload.h"
 #include "state.h"
 
 #include <ambit/exit.h>
@@ -137,6 +139,85 @@ void calls_cut(struct connection *connection, json_t *parameters)
 		return;
 	}
 	control_reply(connection, json_pack("{s:o}", "agents", agents), 0);
+}
+
+static void record_reload(struct connection *connection, const struct reload *reload,
+			  const char *reason)
+{
+	struct ambit_event event;
+
+	records_fill(&event, AMBIT_EVENT_WITHDRAW, reload->agent,
+		     &connection->caller);
+	memcpy(event.profile_sha256, reload->sha256, sizeof(event.profile_sha256));
+	memcpy(event.subject, reload->entries, sizeof(event.subject));
+	snprintf(event.reason, sizeof(event.reason), "%.1023s", reason);
+	records_send(connection->warden, &event, NULL, NULL);
+}
+
+/* Every profile is read, and must be one that only lists less, before anything is
+ * done; then all rules come before all flows, for those take longer. */
+static int reload_all(struct connection *connection, struct reload *reloads,
+		      size_t count, const char *reason, struct error *error)
+{
+	struct error first = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		struct error own = { 0 };
+		if (reloads[i].count && reload_rules(&reloads[i], &own) < 0) {
+			reloads[i].count = 0;
+			first = first.code ? first : own;
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct error own = { 0 };
+		if (!reloads[i].count)
+			continue;
+		if (reload_flows(&reloads[i], &own) < 0)
+			first = first.code ? first : own;
+		record_reload(connection, &reloads[i], reason);
+	}
+	*error = first;
+	return -first.code;
+}
+
+/* The others have it all the same; the first failure is told. */
+static void reload_answer(struct connection *connection, const struct reload *reloads,
+			  size_t count)
+{
+	json_t *agents = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		if (reloads[i].count)
+			json_array_append_new(agents, calls_agent(reloads[i].agent));
+	control_reply(connection, json_pack("{s:o}", "agents", agents), 0);
+}
+
+void calls_reload(struct connection *connection, json_t *parameters)
+{
+	struct warden *warden = connection->warden;
+	struct order order = { .kind = AMBIT_EVENT_WITHDRAW };
+	struct error error = { 0 };
+	struct agent *agent;
+	size_t count = 0;
+
+	if (!unpack_order(connection, parameters, &order))
+		return;
+	OWN_MEMORY struct reload *reloads =
+		calloc(warden->agent_count + 1, sizeof(*reloads));
+	int failed = reloads ? 0 : error_errno(&error, ENOMEM, "reload");
+	AGENTS_EACH(warden, agent)
+		if (!failed && chosen(&order, agent))
+			failed = reload_find(agent, &reloads[count++], &error);
+	if (failed) {
+		control_refuse(connection, error.text, "nothing was changed",
+			       AMBIT_EXIT_FAILED);
+		return;
+	}
+	if (reload_all(connection, reloads, count, order.reason, &error) < 0)
+		control_refuse(connection, error.text, "kill the agent",
+			       AMBIT_EXIT_FAILED);
+	else
+		reload_answer(connection, reloads, count);
 }
 
 void calls_kill(struct connection *connection, json_t *parameters)

@@ -69,6 +69,7 @@ void calls_run(struct connection *connection, json_t *parameters);
 void calls_wait(struct connection *connection, json_t *parameters);
 void calls_signal(struct connection *connection, json_t *parameters);
 void calls_cut(struct connection *connection, json_t *parameters);
+void calls_reload(struct connection *connection, json_t *parameters);
 void calls_kill(struct connection *connection, json_t *parameters);
 void calls_retire(struct connection *connection, json_t *parameters);
 void calls_reinstate(struct connection *connection, json_t *parameters);

@@ -32,15 +32,8 @@ static void set_cause(struct agent *agent, const char *cause)
 
 static int cut(struct agent *agent, struct error *error)
 {
-	static struct ambit_policy policy;
-
-	policy = agent->compiled->plan->policy;
-	policy.instance = agent->instance;
-	policy.slot = agent->slot;
-	policy.state = AMBIT_POLICY_CUT;
-	policy.generation = 2;
-	return kernel_policy(agent->warden->kernel, agent->cgroup_id, &policy,
-			     error);
+	return kernel_policy(agent->warden->kernel, agent->cgroup_id,
+			     agents_policy(agent, AMBIT_POLICY_CUT), error);
 }
 
 int end_cut(struct agent *agent, struct error *error)

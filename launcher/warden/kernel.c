@@ -350,6 +350,11 @@ void kernel_rings(const struct kernel *kernel, int ret_fds[3])
 	ret_fds[2] = kernel->maps[MAP_DRAINED];
 }
 
+int kernel_flows(const struct kernel *kernel)
+{
+	return kernel->maps[MAP_FLOWS];
+}
+
 int kernel_unpin(struct kernel *kernel, struct error *error)
 {
 	if (kernel->wall_cgroup >= 0)

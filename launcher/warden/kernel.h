@@ -79,6 +79,10 @@ int kernel_own_addresses(struct kernel *kernel, const uint8_t (*addresses)[16],
  * kernel object's. */
 void kernel_rings(const struct kernel *kernel, int ret_fds[3]);
 
+/* The map of what each socket was let through to (struct ambit_flow); it stays the
+ * kernel object's. */
+int kernel_flows(const struct kernel *kernel);
+
 /* Takes down the wall and unpins everything: for a node that stops and has no
  * agents. */
 int kernel_unpin(struct kernel *kernel, struct error *error);

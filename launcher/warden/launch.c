@@ -141,10 +141,14 @@ static int copy_command(struct agent *agent, const struct launch *launch,
 	return 0;
 }
 
-static int name_agent(struct agent *agent, const struct launch *launch)
+static int name_agent(struct agent *agent, const struct launch *launch,
+		      struct error *error)
 {
 	const char *profile = agent->compiled->profile->name;
 
+	agent->source = strdup(launch->profile);
+	if (!agent->source)
+		return error_errno(error, ENOMEM, "profile");
 	snprintf(agent->task, sizeof(agent->task), "%s", launch->task);
 	if (*launch->name)
 		snprintf(agent->name, sizeof(agent->name), "%s", launch->name);
@@ -154,7 +158,9 @@ static int name_agent(struct agent *agent, const struct launch *launch)
 	int length = snprintf(agent->spiffe_id, sizeof(agent->spiffe_id),
 			      "spiffe://%s/agent/%s", agent->warden->trust_domain,
 			      profile);
-	return length < (int)sizeof(agent->spiffe_id) ? 0 : -ENAMETOOLONG;
+	if (length >= (int)sizeof(agent->spiffe_id))
+		return error_set(error, ENAMETOOLONG, "identity: too long");
+	return 0;
 }
 
 /* ---- refusal ----------------------------------------------------------- */
@@ -353,8 +359,8 @@ static int begin(struct warden *warden, const struct launch *launch,
 	agent->caller = launch->caller;
 	agent->detached = launch->detach;
 	int failed = copy_command(agent, launch, error);
-	if (!failed && name_agent(agent, launch) < 0)
-		failed = error_set(error, ENAMETOOLONG, "identity: too long");
+	if (!failed)
+		failed = name_agent(agent, launch, error);
 	if (failed)
 		return failed;
 	agent->started_ms = warden_now_ms();

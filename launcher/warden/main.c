@@ -19,6 +19,7 @@
 #include "profiles.h"
 #include "proof.h"
 #include "records.h"
+#include "reload.h"
 #include "services.h"
 #include "slots.h"
 #include "spawn.h"
@@ -134,6 +135,7 @@ static void resume_agents(struct warden *warden)
 			end_agent(agent);
 			continue;
 		}
+		reload_adopt(agent);
 		records_fill(&event, AMBIT_EVENT_ADOPTED, agent, NULL);
 		records_send(warden, &event, NULL, NULL);
 	}

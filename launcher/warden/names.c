@@ -49,7 +49,8 @@ int names_serve(const struct agent *agent)
 				   AMBIT_MESSAGE_NAME, &name, NULL);
 
 	for (unsigned i = 0; i < profile->egress_count && !failed; i++) {
-		if (profile->egress[i].kind != PROFILE_ENDPOINT_NAME)
+		if (profile->egress[i].kind != PROFILE_ENDPOINT_NAME ||
+		    agent->withdrawn[i])
 			continue;
 		snprintf(name.name, sizeof(name.name), "%s", profile->egress[i].to);
 		failed = services_send(agent->warden, SERVICE_PORTER,
@@ -92,14 +93,16 @@ static int in_blocks(const uint64_t words[2], const struct ambit_block *blocks,
 #define IN(words, blocks) in_blocks(words, blocks, sizeof(blocks) / sizeof(*blocks))
 
 /* 1 if an entry lists the address: alone, or (exact 0) in a block. */
-static int is_named(const struct profile *profile, const uint64_t words[2],
-		    int exact)
+static int is_named(const struct agent *agent, const uint64_t words[2], int exact)
 {
+	const struct profile *profile = agent->compiled->profile;
+
 	for (unsigned i = 0; i < profile->egress_count; i++) {
 		const struct profile_endpoint *at = &profile->egress[i];
 		uint64_t own[2];
-		if (at->kind != PROFILE_ENDPOINT_ADDRESS &&
-		    (exact || at->kind != PROFILE_ENDPOINT_BLOCK))
+		if (agent->withdrawn[i] ||
+		    (at->kind != PROFILE_ENDPOINT_ADDRESS &&
+		     (exact || at->kind != PROFILE_ENDPOINT_BLOCK)))
 			continue;
 		words_of(at->address, own);
 		if (inside(words, own[0], own[1], at->prefix))
@@ -109,8 +112,7 @@ static int is_named(const struct profile *profile, const uint64_t words[2],
 }
 
 /* An answer that leads to where a public name has no business (rebinding). */
-static int is_withheld(struct warden *warden, const struct profile *profile,
-		       const uint8_t address[16])
+static int is_withheld(const struct agent *agent, const uint8_t address[16])
 {
 	static const struct ambit_block reserved[] = { AMBIT_RESERVED_BLOCKS };
 	static const struct ambit_block private[] = { AMBIT_PRIVATE_BLOCKS };
@@ -124,9 +126,9 @@ static int is_withheld(struct warden *warden, const struct profile *profile,
 	}
 	uint64_t wire[2] = { htobe64(words[0]), htobe64(words[1]) };
 	memcpy(judged, wire, sizeof(judged));
-	if (IN(words, reserved) || admitted_is_own(warden->kernel, judged))
-		return !is_named(profile, words, 1);
-	return IN(words, private) && !is_named(profile, words, 0);
+	if (IN(words, reserved) || admitted_is_own(agent->warden->kernel, judged))
+		return !is_named(agent, words, 1);
+	return IN(words, private) && !is_named(agent, words, 0);
 }
 
 /* ---- a lookup ------------------------------------------------------------------- */
@@ -136,12 +138,15 @@ struct entries {
 	unsigned count;
 };
 
-static void find_entries(const struct profile *profile, const char *name,
+static void find_entries(const struct agent *agent, const char *name,
 			 struct entries *ret_entries)
 {
+	const struct profile *profile = agent->compiled->profile;
+
 	ret_entries->count = 0;
 	for (unsigned i = 0; i < profile->egress_count; i++)
 		if (profile->egress[i].kind == PROFILE_ENDPOINT_NAME &&
+		    !agent->withdrawn[i] &&
 		    name_listed(profile->egress[i].to, name) &&
 		    ret_entries->count < AMBIT_ADMITTED_ENTRIES)
 			ret_entries->ids[ret_entries->count++] = (uint16_t)i;
@@ -189,17 +194,16 @@ static int admit(struct agent *agent, const struct entries *entries,
  * mask of what stays. */
 static uint32_t judge(struct agent *agent, struct ambit_lookup *lookup)
 {
-	const struct profile *profile = agent->compiled->profile;
 	struct entries entries;
 	uint32_t mask = 0, kept = 0, failed = 0;
 
-	find_entries(profile, lookup->name, &entries);
+	find_entries(agent, lookup->name, &entries);
 	lookup->entry = entries.count ? entries.ids[0] : AMBIT_NO_ENTRY;
 	if (lookup->ttl > TTL_MOST)
 		lookup->ttl = TTL_MOST;
 	uint64_t life = lookup->ttl > LIFE_LEAST ? lookup->ttl : LIFE_LEAST;
 	for (uint32_t i = 0; i < lookup->count && entries.count; i++) {
-		if (is_withheld(agent->warden, profile, lookup->addresses[i]))
+		if (is_withheld(agent, lookup->addresses[i]))
 			continue;
 		if (admit(agent, &entries, lookup->addresses[i],
 			  life + LIFE_BEYOND) < 0) {
@@ -227,7 +231,7 @@ static void note(const struct agent *agent, struct ambit_lookup *lookup)
 
 	lookup->count = 0;
 	lookup->ttl = 0;
-	find_entries(agent->compiled->profile, lookup->name, &entries);
+	find_entries(agent, lookup->name, &entries);
 	if (entries.count)
 		lookup->entry = entries.ids[0];
 	/* Answers are not told without a token. */

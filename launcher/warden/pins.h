@@ -63,6 +63,7 @@ extern const struct hook pins_hooks[HOOKS];
 	X(CONDEMNED, condemned, RINGBUF, 0, 0, AMBIT_CONDEMNED_BYTES)                \
 	X(ADMITTED, admitted, HASH, sizeof(struct ambit_admitted_key),      \
 	  sizeof(struct ambit_admitted), AMBIT_ADMITTED)                    \
+	X(FLOWS, flows, SK_STORAGE, 4, AMBIT_FLOW_BYTES, 0)                 \
 	X(ASKERS, askers, ARRAY, 4, sizeof(struct ambit_asker), AMBIT_SLOTS)
 
 #define KERNEL_MAP_ENUM(name, map, type, key, value, entries) MAP_##name,

@@ -35,7 +35,6 @@ static uint64_t monotonic_ms(void)
 
 static int bound(struct agent *agent, struct error *error)
 {
-	static struct ambit_policy policy;
 	const struct profile *profile = agent->compiled->profile;
 	struct warden *warden = agent->warden;
 	struct cgroup_limits limits = {
@@ -54,13 +53,8 @@ static int bound(struct agent *agent, struct error *error)
 				      error);
 	if (failed)
 		return failed;
-	policy = agent->compiled->plan->policy;
-	policy.instance = agent->instance;
-	policy.slot = agent->slot;
-	policy.state = AMBIT_POLICY_OPEN;
-	policy.generation = 1;
 	return kernel_attach(warden->kernel, agent->cgroup, agent->cgroup_id,
-			     &policy, error);
+			     agents_policy(agent, AMBIT_POLICY_OPEN), error);
 }
 
 static int start_process(struct agent *agent, struct error *error)

@@ -11,6 +11,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -19,6 +20,15 @@
 struct found {
 	uint8_t family, protocol;
 	struct inet_diag_sockid id;
+};
+
+/* Which sockets of a cgroup are meant. */
+struct choice {
+	uint64_t cgroup_id;
+	/* Those that were let through by withdrawn entries; else all. */
+	const uint8_t *withdrawn;
+	uint64_t instance;
+	int flows;
 };
 
 /* One condition of the kernel's filter language: jump distances are in bytes;
@@ -33,22 +43,101 @@ struct dump {
 	struct inet_diag_req_v2 request;
 	struct nlattr attribute;
 	struct cgroup_condition condition;
+	struct nlattr storages, storage;	/* left out where all are meant */
+	uint32_t map;
 } __attribute__((packed));
 
+/* The first attribute of `type` among `length` bytes, and the size of its value;
+ * NULL: there is none.  (The kernel's own: aligned and whole.) */
+static const void *find_attribute(const void *bytes, size_t length, int type,
+				  size_t *ret_size)
+{
+	const char *at = bytes;
+
+	while (length >= sizeof(struct nlattr)) {
+		const struct nlattr *attribute = (const void *)at;
+		size_t step = NLA_ALIGN(attribute->nla_len);
+		if (attribute->nla_len < sizeof(*attribute) || step > length)
+			return NULL;
+		if ((attribute->nla_type & NLA_TYPE_MASK) == type) {
+			*ret_size = attribute->nla_len - sizeof(*attribute);
+			return at + sizeof(*attribute);
+		}
+		at += step;
+		length -= step;
+	}
+	return NULL;
+}
+
+static const struct ambit_flow *flow_of(const struct nlmsghdr *header)
+{
+	const struct inet_diag_msg *one = NLMSG_DATA(header);
+	size_t size = header->nlmsg_len - NLMSG_LENGTH(sizeof(*one));
+	const void *at = find_attribute(one + 1, size, INET_DIAG_SK_BPF_STORAGES,
+					&size);
+	if (at)
+		at = find_attribute(at, size, SK_DIAG_BPF_STORAGE, &size);
+	if (at)
+		at = find_attribute(at, size, SK_DIAG_BPF_STORAGE_MAP_VALUE, &size);
+	return at && size >= sizeof(struct ambit_flow) ? at : NULL;
+}
+
+/* An address of sock_diag's as the kernel programs have it. */
+static void mapped_address(const struct inet_diag_msg *one, uint8_t ret_address[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	memcpy(ret_address, one->id.idiag_dst, 16);
+	if (one->idiag_family != AF_INET)
+		return;
+	memcpy(ret_address, mapped, sizeof(mapped));
+	memcpy(ret_address + sizeof(mapped), one->id.idiag_dst, 4);
+}
+
+/* Whether what the socket is connected to was let through by a withdrawn entry.
+ * The rules may lead there by another entry too; it was not opened by that one. */
+static int is_withdrawn(const struct choice *choice, const struct nlmsghdr *header,
+			uint8_t protocol)
+{
+	const struct inet_diag_msg *one = NLMSG_DATA(header);
+	const struct ambit_flow *flow = flow_of(header);
+	uint8_t address[16];
+
+	if (!flow || flow->instance != choice->instance || !one->id.idiag_dport)
+		return 0;
+	mapped_address(one, address);
+	for (int i = 0; i < AMBIT_FLOW_KNOWN; i++)
+		/* TCP uses the first alone, and may have been led elsewhere. */
+		if (flow->known[i].port && flow->known[i].entry < AMBIT_EGRESS &&
+		    choice->withdrawn[flow->known[i].entry] &&
+		    (protocol == IPPROTO_TCP ||
+		     (flow->known[i].port == ntohs(one->id.idiag_dport) &&
+		      !memcmp(flow->known[i].address, address, sizeof(address)))))
+			return 1;
+	return 0;
+}
+
 static unsigned take(const char *packet, ssize_t length, uint8_t protocol,
-		     struct found *ret_found, unsigned room, int *ret_last)
+		     const struct choice *choice, struct found *ret_found,
+		     unsigned room, int *ret_last)
 {
 	unsigned count = 0;
 	size_t left = (size_t)length;
 
 	for (const struct nlmsghdr *header = (const void *)packet;
 	     NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
-		if (header->nlmsg_type == NLMSG_DONE ||
-		    header->nlmsg_type == NLMSG_ERROR) {
+		if (header->nlmsg_type == NLMSG_DONE) {
 			*ret_last = 1;
 			break;
 		}
+		if (header->nlmsg_type == NLMSG_ERROR) {
+			const struct nlmsgerr *said = NLMSG_DATA(header);
+			*ret_last = said->error < 0 ? said->error : -EPROTO;
+			break;
+		}
 		const struct inet_diag_msg *one = NLMSG_DATA(header);
+		if (choice->withdrawn && !is_withdrawn(choice, header, protocol))
+			continue;
 		if (count < room)
 			ret_found[count++] = (struct found){
 				one->idiag_family, protocol, one->id };
@@ -56,8 +145,10 @@ static unsigned take(const char *packet, ssize_t length, uint8_t protocol,
 	return count;
 }
 
-static unsigned list(int fd, uint8_t family, uint8_t protocol,
-		     uint64_t cgroup_id, struct found *ret_found)
+/* How many were found, or a negative errno.  -ENOENT: this kernel lists no such
+ * sockets; what they send is dropped all the same. */
+static int list(int fd, uint8_t family, uint8_t protocol,
+		     const struct choice *choice, struct found *ret_found)
 {
 	static _Alignas(8) char packet[32768];
 	struct dump dump = {
@@ -70,21 +161,29 @@ static unsigned list(int fd, uint8_t family, uint8_t protocol,
 			       INET_DIAG_REQ_BYTECODE },
 		.condition = { { INET_DIAG_BC_CGROUP_COND,
 				 sizeof(dump.condition),
-				 sizeof(dump.condition) + 4 }, cgroup_id },
+				 sizeof(dump.condition) + 4 }, choice->cgroup_id },
+		.storages = { sizeof(dump.storages) + sizeof(dump.storage) +
+				      sizeof(dump.map),
+			      INET_DIAG_REQ_SK_BPF_STORAGES },
+		.storage = { sizeof(dump.storage) + sizeof(dump.map),
+			     SK_DIAG_BPF_STORAGE_REQ_MAP_FD },
+		.map = (uint32_t)choice->flows,
 	};
+	if (!choice->withdrawn)
+		dump.header.nlmsg_len = offsetof(struct dump, storages);
 	unsigned count = 0;
 	int last = 0;
 
-	if (send(fd, &dump, sizeof(dump), 0) < 0)
-		return 0;
+	if (send(fd, &dump, dump.header.nlmsg_len, 0) < 0)
+		return -errno;
 	while (!last) {
 		ssize_t length = recv(fd, packet, sizeof(packet), 0);
 		if (length <= 0)
-			break;
-		count += take(packet, length, protocol, ret_found + count,
-			      AT_ONCE - count, &last);
+			return length < 0 ? -errno : -EPROTO;
+		count += take(packet, length, protocol, choice,
+			      ret_found + count, AT_ONCE - count, &last);
 	}
-	return count;
+	return last < 0 ? last : (int)count;
 }
 
 static int destroy(int fd, const struct found *found)
@@ -140,7 +239,7 @@ int sockets_destroy_one(const struct ambit_condemned *condemned)
 	return fd < 0 ? -errno : destroy(fd, &found);
 }
 
-int sockets_destroy(uint64_t cgroup_id)
+static int destroy_chosen(const struct choice *choice)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
@@ -150,12 +249,14 @@ int sockets_destroy(uint64_t cgroup_id)
 	if (fd < 0)
 		return -errno;
 	for (int i = 0; i < 4; i++) {
-		unsigned count = AT_ONCE;
+		int count = AT_ONCE;
 		/* Bounded: a socket that can't be destroyed is found again. */
 		for (int round = 0; round < 16 && count == AT_ONCE; round++) {
 			count = list(fd, families[i / 2], protocols[i % 2],
-				     cgroup_id, found);
-			for (unsigned j = 0; j < count; j++) {
+				     choice, found);
+			if (count < 0 && count != -ENOENT)
+				return count;
+			for (int j = 0; j < count; j++) {
 				int failed = destroy(fd, &found[j]);
 				if (failed)
 					return failed;
@@ -163,4 +264,19 @@ int sockets_destroy(uint64_t cgroup_id)
 		}
 	}
 	return 0;
+}
+
+int sockets_destroy(uint64_t cgroup_id)
+{
+	const struct choice choice = { .cgroup_id = cgroup_id };
+
+	return destroy_chosen(&choice);
+}
+
+int sockets_withdraw(uint64_t cgroup_id, int flows, uint64_t instance,
+		     const uint8_t *withdrawn)
+{
+	const struct choice choice = { cgroup_id, withdrawn, instance, flows };
+
+	return destroy_chosen(&choice);
 }

@@ -11,6 +11,15 @@
  * an error.  Returns 0 or a negative errno. */
 int sockets_destroy(uint64_t cgroup_id);
 
+/*
+ * The same for those that `instance` may only reach by egress entries that are
+ * withdrawn: withdrawn[entry] is not 0.  `flows` is the kernel programs' map of
+ * them.  A datagram socket that is connected to nobody stays: what it sends is
+ * judged each time.
+ */
+int sockets_withdraw(uint64_t cgroup_id, int flows, uint64_t instance,
+		     const uint8_t *withdrawn);
+
 /* The same for one TCP socket that the kernel programs refused.  It may be gone
  * by now: then nothing happens. */
 int sockets_destroy_one(const struct ambit_condemned *condemned);

@@ -48,6 +48,16 @@ static json_t *credentials_json(const struct agent *agent)
 	return list;
 }
 
+static json_t *withdrawn_json(const struct agent *agent)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < AMBIT_EGRESS; i++)
+		if (agent->withdrawn[i])
+			json_array_append_new(list, json_integer((json_int_t)i));
+	return list;
+}
+
 int state_save(const struct agent *agent, struct error *error)
 {
 	char name[64], temporary[64];
@@ -59,7 +69,7 @@ int state_save(const struct agent *agent, struct error *error)
 						strlen(agent->command[i])));
 	json_t *state = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s%, s:I, s:I, s:i, s:i, s:I, s:I, s:b,"
-		" s:b, s:i, s:i, s:o, s:o}",
+		" s:b, s:i, s:i, s:o, s:o, s:s, s:o}",
 		"id", agent->id, "name", agent->name, "task", agent->task,
 		"spiffe_id", agent->spiffe_id, "profile",
 		agent->compiled->canonical, agent->compiled->canonical_length,
@@ -71,7 +81,8 @@ int state_save(const struct agent *agent, struct error *error)
 		"detached", agent->detached, "cut", agent->cut,
 		"caller_uid", (int)agent->caller.uid,
 		"caller_pid", (int)agent->caller.pid,
-		"credentials", credentials_json(agent), "command", command);
+		"credentials", credentials_json(agent), "command", command,
+		"source", agent->source, "withdrawn", withdrawn_json(agent));
 	if (!state)
 		return error_set(error, EINVAL, "state: it can't be written");
 	state_name(agent, "json", name, sizeof(name));
@@ -149,6 +160,18 @@ static int take_command(struct agent *agent, const json_t *command)
 	return 0;
 }
 
+static int take_withdrawn(struct agent *agent, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_int_t entry = json_integer_value(json_array_get(list, i));
+		if (entry < 0 || entry >= AMBIT_EGRESS)
+			return -EINVAL;
+		agent->withdrawn_count += !agent->withdrawn[entry];
+		agent->withdrawn[entry] = 1;
+	}
+	return 0;
+}
+
 static void take_credentials(struct agent *agent, const json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(list) && i < AMBIT_CREDENTIALS;
@@ -169,27 +192,30 @@ static void take_credentials(struct agent *agent, const json_t *list)
 static int take(struct warden *warden, json_t *state, struct agent *agent,
 		struct error *error)
 {
-	const char *id, *name, *task, *spiffe_id, *profile;
+	const char *id, *name, *task, *spiffe_id, *profile, *source;
 	json_int_t instance, cgroup_id, started, deadline;
 	int slot, pid, detached, is_cut, uid, caller_pid;
 	size_t length;
-	json_t *credentials, *command;
+	json_t *credentials, *command, *withdrawn;
 
 	if (json_unpack(state,
 			"{s:s, s:s, s:s, s:s, s:s%, s:I, s:I, s:i, s:i, s:I,"
-			" s:I, s:b, s:b, s:i, s:i, s:o, s:o}",
+			" s:I, s:b, s:b, s:i, s:i, s:o, s:o, s:s, s:o}",
 			"id", &id, "name", &name, "task", &task, "spiffe_id",
 			&spiffe_id, "profile", &profile, &length, "instance",
 			&instance, "cgroup_id", &cgroup_id, "slot", &slot,
 			"pid", &pid, "started", &started, "deadline", &deadline,
 			"detached", &detached, "cut", &is_cut, "caller_uid", &uid, "caller_pid",
 			&caller_pid, "credentials", &credentials, "command",
-			&command) < 0 ||
+			&command, "source", &source, "withdrawn",
+			&withdrawn) < 0 ||
 	    slot <= SERVICES || slot >= AMBIT_SLOTS || warden->agents[slot])
 		return error_set(error, EINVAL, "state: a file is not whole");
 	int failed = profiles_adopt(warden, profile, length, &agent->compiled,
 				    error);
-	if (!failed && take_command(agent, command) < 0)
+	agent->source = strdup(source);
+	if (!failed && (!agent->source || take_command(agent, command) < 0 ||
+			take_withdrawn(agent, withdrawn) < 0))
 		failed = error_errno(error, ENOMEM, "state");
 	if (failed)
 		return failed;

@@ -103,6 +103,9 @@ struct agent {
 	struct caller caller;
 	int detached;
 	int cut;		/* reaches nothing any more, though it runs */
+	char *source;		/* its profile as the caller named it */
+	uint8_t withdrawn[AMBIT_EGRESS];	/* 1: the egress entry left */
+	unsigned withdrawn_count;
 	char **command;		/* argument_count texts, one allocation each */
 	unsigned argument_count;
 	uint64_t started_ms, ended_ms;

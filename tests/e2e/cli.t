@@ -36,7 +36,7 @@ refused() {
 }
 
 # ---- the command line was wrong: 2 -----------------------------------------
-commands='run, ps, inspect, cut, kill, retire, reinstate, profile, audit, doctor, node'
+commands='run, ps, inspect, cut, reload, kill, retire, reinstate, profile, audit, doctor, node'
 run='usage: ambit run --profile NAME|FILE [--task ID] [--name N] [--detach] [--json] [--quiet] [--] [COMMAND [ARG...]]'
 kill='usage: ambit kill AGENT... | --profile P | --all --reason TEXT [--json]'
 retire='usage: ambit retire AGENT... | --profile P --reason TEXT [--json]'
@@ -74,11 +74,11 @@ refused 2 'ambit: run: --\xff\u{202e}: no such option ('"$run)" run $'--\xff\u20
 
 # ---- help and version ------------------------------------------------------
 is "$($ambit --version)" "ambit 0.1.0" "the version"
-is "$($ambit --help 2>&1 | grep -c '^  [a-z]')" 11 "--help lists every command"
+is "$($ambit --help 2>&1 | grep -c '^  [a-z]')" 12 "--help lists every command"
 $ambit >"$top/out" 2>"$top/err"
 is "$?:$(wc -c <"$top/out"):$(head -n 1 "$top/err")" "2:0:usage: ambit COMMAND ..." \
 	"no command: usage on stderr"
-for command in run ps inspect cut kill retire reinstate doctor node; do
+for command in run ps inspect cut reload kill retire reinstate doctor node; do
 	is "$($ambit $command --help 2>&1 | head -n 1 | cut -d' ' -f1-3):$?" \
 		"usage: ambit $command:0" "$command --help"
 done

@@ -11,35 +11,6 @@ net_begin
 WORK=$(mktemp -d /srv/ambit-cut.XXXXXX) || bail_out "no directory"
 at_exit 'rm -rf "$WORK"'
 
-# Notes when the last byte came on each connection and from each datagram socket;
-# a line in the pipe "ask" has them written, in seconds of the monotonic clock.
-cat >"$WORK/server.py" <<'PYTHON'
-import os, selectors, socket, sys, time
-address, directory, last, select = sys.argv[1], sys.argv[2], {}, selectors.DefaultSelector()
-ask = os.fdopen(os.open(directory + "/ask", os.O_RDWR), "rb", 0)
-tcp = socket.create_server((address, 7000)); tcp.setblocking(False)
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind((address, 7000))
-select.register(tcp, 1); select.register(udp, 1); select.register(ask, 1)
-print("ready", flush=True)
-while True:
-    for key, _ in select.select():
-        if key.fileobj is tcp:
-            select.register(tcp.accept()[0], 1)
-        elif key.fileobj is ask:
-            ask.readline()
-            with open(directory + "/answer", "w") as out:
-                for who, (when, count) in last.items():
-                    print(who, when, count, file=out)
-        else:
-            try:
-                data = key.fileobj.recv(65536)
-            except OSError:
-                data = b""
-            for who in {bytes([b]).decode() for b in data if b != 10}:
-                last[who] = (time.monotonic(), last.get(who, (0, 0))[1] + 1)
-            if not data and key.fileobj is not udp:
-                select.unregister(key.fileobj); key.fileobj.close()
-PYTHON
 # Busy senders: c TCP, u UDP connected, d UDP unconnected, p a TCP socket passed to a
 # sibling; an idle connection whose reader waits.  Each says how it ended.
 cat >"$WORK/agent.py" <<'PYTHON'
@@ -87,7 +58,7 @@ print("alive", flush=True)
 sys.stdin.readline()
 PYTHON
 mkfifo "$WORK/ask" "$WORK/answer" "$WORK/in" "$WORK/out"
-net_serve python3 "$WORK/server.py" "$NET4.2" "$WORK"
+net_serve python3 tests/lib/stamps.py "$WORK" "$NET4.2:7000"
 profile talker "files: {read: [$WORK]}
 egress:
   - {to: $NET4.2, ports: [7000], protocol: tcp}
