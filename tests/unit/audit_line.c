@@ -194,7 +194,10 @@ static void every_event(void)
 #undef ROW
 	static const int types[] = { 100806, 100807, 200301, 100702, 100701,
 				     100701, 100702, 100702, 300407, 300409,
-				     300408, 300401, 300403, 300404, 300499, 300409 };
+				     300408, 300401, 300403, 300404, 300499, 300409,
+				     300403 };
+	_Static_assert(sizeof(types) / sizeof(*types) ==
+			       sizeof(kinds) / sizeof(*kinds), "a type for each");
 	const struct audit_totals totals = { 5, 2, 2, 1, 3 };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
