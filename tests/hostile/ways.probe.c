@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ways to get bytes out over IP, one per run: `ways NAME ADDRESS PORT [OTHER]`.
+ * Ways to get bytes out over IP, one per run: `ways NAME ADDRESS PORT [OTHER [NONCE]]`.
+ * NONCE is sent in place of a fixed text, so that a server can tell attempts apart.
  * Prints "done" when the bytes came back from an echo server, else the step and
  * the name of the errno, "connect EPERM".  Exit status 0 if done, else 1.
  * ways.t runs each outside and inside and holds the table of what is expected.
@@ -43,7 +44,7 @@ static const char *step = "start";
 			return -1;       \
 	} while (0)
 
-static char bytes[] = "some bytes";
+static char bytes[64] = "some bytes";
 #define V4 (struct sockaddr *)&to.v4, sizeof(to.v4)
 #define V6 (struct sockaddr *)&to.v6, sizeof(to.v6)
 #define OTHER (struct sockaddr *)&to.other, sizeof(to.other)
@@ -489,6 +490,8 @@ int main(int argc, char **argv)
 	to.other = to.v4;
 	if (argc > 4 && inet_pton(AF_INET, argv[4], &to.other.sin_addr) != 1)
 		return 2;
+	if (argc > 5)
+		snprintf(bytes, sizeof(bytes), "%s", argv[5]);
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
 		if (strcmp(ways[i].name, argv[1]))
 			continue;

@@ -3,7 +3,8 @@
 """Echo servers for tests: echo.py tcp:ADDRESS:PORT udp:[V6]:PORT unix:PATH
 abstract:NAME...  Sends back what comes; writes "ready" when all listen.  With
 --count FILE each connection and datagram appends one line to FILE: what arrived
-is what a bounded agent must not have sent."""
+is what a bounded agent must not have sent.  With --payload FILE the bytes are
+appended too, each piece a line, before they are sent back."""
 import os
 import selectors
 import socket
@@ -11,11 +12,17 @@ import sys
 
 select = selectors.DefaultSelector()
 count = None
+payload = None
 
 
 def note(text):
     if count:
         os.write(count, (text + "\n").encode())
+
+
+def keep(data):
+    if payload:
+        os.write(payload, data.rstrip(b"\0").replace(b"\n", b" ") + b"\n")
 
 
 def listen(word):
@@ -57,6 +64,7 @@ def stream_in(s, _word):
     try:
         data = s.recv(65536)
         if data:
+            keep(data)
             s.sendall(data)
             return
     except BlockingIOError:
@@ -70,6 +78,7 @@ def stream_in(s, _word):
 def datagram_in(s, word):
     data, peer = s.recvfrom(65536)
     note(word)
+    keep(data)
     try:
         s.sendto(data, peer)
     except OSError:
@@ -79,6 +88,9 @@ def datagram_in(s, word):
 arguments = sys.argv[1:]
 if arguments[:1] == ["--count"]:
     count = os.open(arguments[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    arguments = arguments[2:]
+if arguments[:1] == ["--payload"]:
+    payload = os.open(arguments[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     arguments = arguments[2:]
 for argument in arguments:
     listen(argument)
