@@ -38,7 +38,7 @@ BUILD_PACKAGES := gcc make libc6-dev linux-libc-dev musl-tools clang bpftool \
 	libjansson-dev libc-ares-dev
 TEST_PACKAGES := perl iproute2 openssl curl git python3 python3-jwt \
 	python3-cryptography nodejs nginx-light procps tmux bubblewrap hyperfine \
-	util-linux gcc-multilib man-db mandoc libclang-rt-dev gnutls-bin dnsmasq-base \
+	util-linux strace gcc-multilib man-db mandoc libclang-rt-dev gnutls-bin dnsmasq-base \
 	bind9-dnsutils \
 	golang-go
 

@@ -47,6 +47,8 @@ static int slot_of(struct in_addr address)
 	return offset < AMBIT_SLOTS ? (int)offset : -1;
 }
 
+/* The kernel picks a port of TCP's: what was closed lately, tens of thousands on a
+ * busy machine, holds ports of TCP only. */
 static int bind_pair(struct door *door)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
@@ -57,9 +59,9 @@ static int bind_pair(struct door *door)
 	door->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (door->udp < 0 || door->tcp < 0 ||
 	    setsockopt(door->udp, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
-	    bind(door->udp, (struct sockaddr *)&address, size) < 0 ||
-	    getsockname(door->udp, (struct sockaddr *)&address, &size) < 0 ||
 	    bind(door->tcp, (struct sockaddr *)&address, size) < 0 ||
+	    getsockname(door->tcp, (struct sockaddr *)&address, &size) < 0 ||
+	    bind(door->udp, (struct sockaddr *)&address, size) < 0 ||
 	    listen(door->tcp, DOOR_CONNECTIONS) < 0)
 		return -errno;
 	door->port = ntohs(address.sin_port);

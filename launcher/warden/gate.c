@@ -145,14 +145,23 @@ static void gate_ready(struct source *source, uint32_t events)
 static void process_ended(struct source *source, uint32_t events)
 {
 	struct agent *agent = source->owner;
-	int status;
+	siginfo_t ignored;
 
 	(void)events;
 	/* The gate may hold the last word still. */
 	while (agent->gate.fd >= 0 && read_gate(agent) == 1)
 		continue;
+	/* Killed from outside before it said how the start went: once it was told to
+	 * go, the command may have begun. */
+	if (agent->state == AGENT_STARTING && !agent->failure.code) {
+		if (agent->went)
+			running(agent);
+		else
+			launch_refuse_text(agent, ECHILD, "node: the agent's process "
+					   "was killed before its start");
+	}
 	/* An adopted agent is somebody else's child. */
-	waitpid(agent->pid, &status, WNOHANG);
+	waitid(P_PIDFD, (id_t)agent->pidfd.fd, &ignored, WEXITED | WNOHANG);
 	end_agent(agent);
 }
 

@@ -38,18 +38,23 @@
 
 #define RECORD_MS 5000	/* for the first and the last record */
 
+/* Whoever has ended. An agent's process is mostly reaped when its pidfd tells; one
+ * that somebody traced can be only after its tracer let go. */
 static void reap(struct warden *warden)
 {
-	siginfo_t ended = { 0 };
-
-	/* Agents are reaped through their pidfd. */
-	for (int i = 0; i < SERVICES; i++) {
-		int status;
-		pid_t pid = warden->services[i].pid;
-		if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid)
-			services_reaped(warden, pid, status);
+	for (;;) {
+		siginfo_t ended = { 0 };
+		int status = 0, service = SERVICES;
+		if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+		    !ended.si_pid)
+			return;
+		for (int i = 0; i < SERVICES; i++)
+			if (warden->services[i].pid == ended.si_pid)
+				service = i;
+		waitpid(ended.si_pid, &status, 0);
+		if (service < SERVICES)
+			services_reaped(warden, ended.si_pid, status);
 	}
-	(void)ended;
 }
 
 /* SIGTERM and SIGINT end the node, its agents first. */
