@@ -47,8 +47,8 @@ static int slot_of(struct in_addr address)
 	return offset < AMBIT_SLOTS ? (int)offset : -1;
 }
 
-/* The kernel picks a port of TCP's: what was closed lately, tens of thousands on a
- * busy machine, holds ports of TCP only. */
+/* The kernel picks a port of TCP's, where connections that were closed lately hold
+ * some, on a busy machine nearly all; SO_REUSEADDR passes over those. */
 static int bind_pair(struct door *door)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
@@ -59,6 +59,7 @@ static int bind_pair(struct door *door)
 	door->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (door->udp < 0 || door->tcp < 0 ||
 	    setsockopt(door->udp, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
+	    setsockopt(door->tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    bind(door->tcp, (struct sockaddr *)&address, size) < 0 ||
 	    getsockname(door->tcp, (struct sockaddr *)&address, &size) < 0 ||
 	    bind(door->udp, (struct sockaddr *)&address, size) < 0 ||
