@@ -6,12 +6,15 @@
 
 #include <ambit/kernel.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #define IDLE_MS 10000		/* a connection that asks nothing ends */
 #define BATCH 64		/* datagrams of one round: others wait too */
 #define TRIES 16		/* ports, until one is free for both */
+#define QUIET_LOW 16384U
+#define QUIET_COUNT 16384U
 
 struct connection {
 	int fd;			/* -1: free */
@@ -47,11 +50,21 @@ static int slot_of(struct in_addr address)
 	return offset < AMBIT_SLOTS ? (int)offset : -1;
 }
 
-/* The kernel picks a port of TCP's, where connections that were closed lately hold
- * some, on a busy machine nearly all; SO_REUSEADDR passes over those. */
-static int bind_pair(struct door *door)
+/* A port below those that the kernel gives to connections. */
+static uint16_t quiet_port(void)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
+	uint16_t dice = 0;
+
+	if (getrandom(&dice, sizeof(dice), 0) != sizeof(dice))
+		dice = 0;
+	return (uint16_t)(QUIET_LOW + dice % QUIET_COUNT);
+}
+
+/* Port 0: the kernel picks one. */
+static int bind_pair(struct door *door, uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(port) };
 	socklen_t size = sizeof(address);
 	int on = 1;
 
@@ -59,7 +72,6 @@ static int bind_pair(struct door *door)
 	door->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (door->udp < 0 || door->tcp < 0 ||
 	    setsockopt(door->udp, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
-	    setsockopt(door->tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    bind(door->tcp, (struct sockaddr *)&address, size) < 0 ||
 	    getsockname(door->tcp, (struct sockaddr *)&address, &size) < 0 ||
 	    bind(door->udp, (struct sockaddr *)&address, size) < 0 ||
@@ -82,7 +94,9 @@ int door_open(struct door **ret_door, struct error *error)
 	for (int i = 0; i < TRIES && failed == -EADDRINUSE; i++) {
 		own_close(&door->udp);
 		own_close(&door->tcp);
-		failed = bind_pair(door);
+		/* Connections that were closed lately may hold every port that
+		 * the kernel picks from: it gives none then. */
+		failed = bind_pair(door, i % 2 ? quiet_port() : 0);
 	}
 	if (failed) {
 		door_close(door);

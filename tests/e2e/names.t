@@ -118,6 +118,11 @@ inside curl -sS --max-time 10 --cacert "$WORK/crm.test.pem" \
 is "https to one name with the name of another: it was not asked for" "$OUT" ""
 like "… recorded" "$(record)" "DENIED  " "TLS server name"
 
+inside curl -sS --max-time 10 http://crm.test:443/
+is "plain text to a name that must be pinned" "$OUT" ""
+like "… fails at once" "$ERR" "curl: (5" 
+like "… recorded" "$(record)" "DENIED  " "the entry asks for TLS and this is none"
+
 # ---- dig -------------------------------------------------------------------
 inside dig +short only4.test
 is "dig" "$OUT" "$NET4.3"
@@ -151,7 +156,10 @@ run ambit run --quiet --profile named --name literal -- \
 is "the address alone, never looked up" "$OUT" "connect: Operation not permitted"
 mkfifo "$TAP_DIRECTORY/to" "$TAP_DIRECTORY/from"
 ambit run --quiet --profile named --name holder -- sh -c \
-	"'$WORK/glibc' only4.test 7000; read -r line; '$WORK/glibc' $NET4.3 7000" \
+	"'$WORK/glibc' only4.test 7000; read -r line; '$WORK/glibc' $NET4.3 7000
+	curl -sS --max-time 10 --cacert '$WORK/crm.test.pem' --connect-to crm.test:443:only4.test:443 \
+		https://crm.test/ || echo refused
+	curl -sS --max-time 10 --cacert '$WORK/crm.test.pem' https://crm.test/" \
 	<"$TAP_DIRECTORY/to" >"$TAP_DIRECTORY/from" &
 HOLDER=$!
 exec 8>"$TAP_DIRECTORY/to" 9<"$TAP_DIRECTORY/from"
@@ -174,10 +182,39 @@ ok "the node is back" dns_until "ambit run --quiet --profile named -- $WORK/glib
 echo go >&8
 read -r line <&9
 is "an adopted agent still has its address" "$line" "connected $NET4.3"
+read -r line <&9
+is "… no server by another's name" "$line" refused
+is "… and the one whose name it says" "$(cat <&9)" served
 wait $HOLDER
 PIN=/proc/$(node_pid ambitd)/root$AMBIT_ROOT/run/ambit/bpf/maps/admitted
 ambit node settle
 is "nothing is admitted when the agents are gone" "$(entries)" 0
+
+# ---- a busy machine ------------------------------------------------------------------
+# Connections that were closed lately hold every port that the kernel gives out: in a
+# network namespace with few of them.
+cat >"$TAP_DIRECTORY/busy.py" <<'PYTHON'
+import socket, subprocess, sys
+held = []
+with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
+    f.write("40000 40007")
+server = socket.create_server(("198.18.0.1", 7000))
+try:
+    while True:
+        one = socket.create_connection(("198.18.0.1", 7000))
+        held.append(server.accept()[0])
+        one.close()
+        held[-1].close()
+except OSError:
+    pass
+sys.exit(subprocess.run(sys.argv[1:]).returncode)
+PYTHON
+other=$(mktemp -d /tmp/ambit-test.XXXXXX)
+chmod 755 "$other"
+runs "the porter finds a port where the kernel has none to give" 0 unshare --net sh -c \
+	'ip link set lo up && ip addr add 198.18.0.1/32 dev lo && AMBIT_ROOT=$1 exec python3 "$2" sh -c "ambit node start && ambit node stop"' \
+	sh "$other" "$TAP_DIRECTORY/busy.py"
+rm -r "$other"
 
 # ---- plan ------------------------------------------------------------------------
 run ambit profile explain named
