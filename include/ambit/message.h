@@ -171,10 +171,15 @@ struct ambit_durable {
 	int32_t error;		/* 0, or the errno that kept it off the disk */
 };
 
+#define AMBIT_REFUSED 3		/* refused endpoints that an agent's caller is told */
+#define AMBIT_REFUSED_SIZE 96
 struct ambit_closed {
 	uint64_t instance;
 	uint64_t allowed;	/* connection records written */
 	uint64_t denied;
+	uint32_t refused_count;
+	uint32_t refused_more;	/* 1: these are not all */
+	char refused[AMBIT_REFUSED][AMBIT_REFUSED_SIZE];
 };
 
 /* Whether records can be written; sent on each change. */

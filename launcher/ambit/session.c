@@ -290,16 +290,41 @@ static void say_cause(const char *name, const char *cause, int signal)
 		say_note(name, "%s", said);
 }
 
-/* One line for all that was refused: the records say what, and by which program. */
+/* " (203.0.113.7:443/tcp, lookup of example.net, and more)", or nothing. */
+static void list_refused(const json_t *agent, char *ret_text, size_t size)
+{
+	const json_t *list = json_object_get(agent, "refused");
+	size_t count = json_array_size(list), used = 0;
+
+	*ret_text = 0;
+	for (size_t i = 0; i < count && used < size; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		used += (size_t)snprintf(ret_text + used, size - used, "%s%s",
+					 i ? ", " : " (", text ? text : "?");
+	}
+	if (count && used < size)
+		snprintf(ret_text + used, size - used, "%s)",
+			 json_is_true(json_object_get(agent, "refused_more")) ?
+				 ", and more" : "");
+}
+
+/* One line for all that was refused: the first endpoints, for whoever writes the
+ * missing entries; the records say why, and by which program. */
 static void say_denials(const char *name, const json_t *agent)
 {
 	json_int_t denied = json_integer_value(json_object_get(agent, "denied"));
 	const char *id = json_string_value(json_object_get(agent, "id"));
+	char list[1024];
 
-	if (denied > 0 && id)
-		say_note(name, "%lld attempt%s refused: ambit audit show "
+	if (!id)
+		return;
+	list_refused(agent, list, sizeof(list));
+	if (denied > 0)
+		say_note(name, "%lld attempt%s refused%s: ambit audit show "
 			 "--agent %s", (long long)denied,
-			 denied == 1 ? " was" : "s were", id);
+			 denied == 1 ? " was" : "s were", list, id);
+	else if (*list)
+		say_note(name, "refused%s: ambit audit show --agent %s", list, id);
 }
 
 /* Returns the agent's status. */

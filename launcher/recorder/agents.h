@@ -8,6 +8,7 @@
 #define RECORDER_AGENTS_H
 
 #include "audit/line.h"
+#include "audit/refused.h"
 #include "base/error.h"
 
 #include <ambit/kernel.h>
@@ -20,6 +21,7 @@ struct agent {
 	struct ambit_open open;
 	struct ambit_endpoint *endpoints[AMBIT_RULES];	/* NULL: not told */
 	struct audit_totals totals;	/* once closed */
+	struct refused refused;
 	int closed;
 };
 

@@ -115,8 +115,7 @@ static void stream_restart(struct stream *stream)
 static void take_record(struct recorder *recorder,
 			const struct ambit_record *record)
 {
-	const struct agent *agent = agents_find(&recorder->agents,
-						record->instance);
+	struct agent *agent = agents_find(&recorder->agents, record->instance);
 	struct stream *stream = agents_stream(&recorder->agents, record->slot,
 					      record->instance);
 	int repeated = is_repeat(&recorder->repeats, record, 0);
@@ -139,6 +138,8 @@ static void take_record(struct recorder *recorder,
 	stream->position = recorder->ring.at;
 	stream->records++;
 	stream->denied += record->verdict != AMBIT_ALLOWED;
+	if (agent)
+		refused_note(&agent->refused, record);
 	if (record->kseq > stream->last_kseq)
 		stream->last_kseq = record->kseq;
 }
@@ -228,8 +229,11 @@ static int add_close(struct recorder *recorder, struct closing *closing)
 	};
 	if (notice_add(recorder, &notice, RECORDER_NOTICE_RESERVE) < 0)
 		return 0;
-	closing->closed = (struct ambit_closed){ close->instance, totals.allowed,
-						 totals.denied };
+	closing->closed = (struct ambit_closed){ .instance = close->instance,
+						 .allowed = totals.allowed,
+						 .denied = totals.denied };
+	if (agent)
+		refused_tell(&agent->refused, totals.denied, &closing->closed);
 	closing->lined = 1;
 	if (agent)
 		agents_close(agent, &totals);

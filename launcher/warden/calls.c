@@ -68,6 +68,16 @@ static json_t *withdrawn_json(const struct agent *agent)
 	return list;
 }
 
+/* The first endpoints that were refused to an agent that has ended. */
+static json_t *refused_json(const struct agent *agent)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < agent->refused_count; i++)
+		json_array_append_new(list, text_json(agent->refused[i]));
+	return list;
+}
+
 json_t *calls_agent(const struct agent *agent)
 {
 	static const char *const states[] = { "starting", "running", "retiring",
@@ -79,7 +89,7 @@ json_t *calls_agent(const struct agent *agent)
 		json_array_append_new(command, text_json(agent->command[i]));
 	json_t *value = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:i,"
-		" s:i, s:o, s:I, s:I, s:I, s:o, s:o}",
+		" s:i, s:o, s:I, s:I, s:I, s:o, s:b, s:o, s:o}",
 		"id", agent->id, "name", agent->name, "profile", profile->name,
 		"profile_sha256", profile->sha256, "spiffe_id",
 		agent->spiffe_id, "task", agent->task, "owner", profile->owner,
@@ -90,7 +100,8 @@ json_t *calls_agent(const struct agent *agent)
 		json_sprintf("%s/%s", agent->warden->cgroups.path, agent->id),
 		"started", (json_int_t)agent->started_ms, "allowed",
 		(json_int_t)agent->allowed, "denied",
-		(json_int_t)agent->denied, "credentials",
+		(json_int_t)agent->denied, "refused", refused_json(agent),
+		"refused_more", (int)agent->refused_more, "credentials",
 		credentials_json(agent), "withdrawn", withdrawn_json(agent));
 	if (agent->deadline_ms)
 		json_object_set_new(value, "deadline", json_integer(

@@ -212,14 +212,16 @@ static int remove_cgroup(struct agent *agent)
 
 /* The processes are gone, and the kernel's own count says that nothing was tried:
  * all that the caller is told is known, and no record of a connection is still to
- * be written, which the caller may look for.  The rest is taken down behind the
- * answer. */
+ * be written, which the caller may look for.  A refused lookup is no attempt of the
+ * kernel's; the porter told of it before the agent had its answer.  The rest is
+ * taken down behind the answer. */
 static void answer_early(struct agent *agent)
 {
 	struct ambit_tally tally;
 	struct error ignored = { 0 };
 
 	if (agent->failure.code || agent->state == AGENT_ENDED ||
+	    agent->asked_in_vain ||
 	    kernel_tally(agent->warden->kernel, agent->slot, &tally, &ignored) ||
 	    tally.attempts)
 		return;
@@ -288,6 +290,10 @@ void end_closed(struct warden *warden, const struct ambit_closed *closed)
 		return;
 	agent->allowed = closed->allowed;
 	agent->denied = closed->denied;
+	agent->refused_count = closed->refused_count < AMBIT_REFUSED ?
+				       closed->refused_count : AMBIT_REFUSED;
+	agent->refused_more = closed->refused_more;
+	memcpy(agent->refused, closed->refused, sizeof(agent->refused));
 	if (agent->failure.code)
 		control_refused(agent);
 	control_ended(agent);

@@ -256,6 +256,9 @@ void names_lookup(struct warden *warden, struct ambit_lookup *lookup)
 			mask = judge(agent, lookup);
 		else
 			note(agent, lookup);
+		if (lookup->result == AMBIT_LOOKUP_UNLISTED ||
+		    lookup->result == AMBIT_LOOKUP_WITHHELD)
+			agent->asked_in_vain = 1;
 		/* Not recorded: not answered.  What was admitted meanwhile is
 		 * known to nobody and passes. */
 		if (services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_LOOKUP,

@@ -138,6 +138,9 @@ struct agent {
 	struct agent_addresses admitted;
 	int closing;		/* torn down, CLOSE sent, CLOSED awaited */
 	uint64_t allowed, denied;
+	int asked_in_vain;	/* a lookup was refused: CLOSED names it */
+	uint32_t refused_count, refused_more;
+	char refused[AMBIT_REFUSED][AMBIT_REFUSED_SIZE];
 };
 
 struct warden {

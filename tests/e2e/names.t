@@ -145,6 +145,49 @@ inside dig +timeout=1 +tries=1 "@$NET4.2" only4.test
 like "another resolver is an endpoint like any other" "$OUT$ERR" "permission denied"
 inside dig +tcp +timeout=1 +tries=1 "@$NET4.2" only4.test
 like "… over TCP too" "$OUT$ERR$(record)" "DENIED  connect $NET4.2:53/tcp"
+# ---- what the caller is told at the end -------------------------------------------
+# Each line of the table: what, how the line begins behind the agent's name, the endpoints
+# that it asks for, a word each.
+cat >"$WORK/asks.py" <<'PYTHON'
+import socket, sys
+for what in sys.argv[1:]:
+    kind, _, rest = what.partition(":")
+    try:
+        if kind == "unix":
+            socket.socket(socket.AF_UNIX).connect(rest.replace("ESC", "\x1b[31m"))
+        elif kind == "udp":
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (rest, 53))
+        elif kind == "bind":
+            socket.socket().bind(("127.0.0.1", int(rest)))
+        else:
+            socket.create_connection((rest, 7000)).close()
+        print("done", end=" ")
+    except socket.gaierror:
+        print("unknown", end=" ")
+    except OSError as error:
+        print(error.errno, end=" ")
+PYTHON
+while IFS='|' read -r what did line asks; do
+	# shellcheck disable=SC2086
+	run ambit run --profile named --name "agent-$((AGENT += 1))" -- python3 "$WORK/asks.py" $asks
+	is "told: $what: what happened" "$OUT" "$did"
+	id=$(ambit inspect "agent-$AGENT" --json | sed 's/.*"id":"\([^"]*\)".*/\1/')
+	is "told: $what" "$ERR" "${line:+ambit: agent-$AGENT: $line: ambit audit show --agent $id}"
+done <<TABLE
+what is listed|done done ||tcp:only4.test tcp:one.blob.test
+one|1 |1 attempt was refused ($NET4.3:7000/tcp)|tcp:$NET4.3
+one many times|1 1 1 1 1 |5 attempts were refused ($NET4.3:7000/tcp)|tcp:$NET4.3 tcp:$NET4.3 tcp:$NET4.3 tcp:$NET4.3 tcp:$NET4.3
+three|1 1 1 |3 attempts were refused ($NET4.3:7000/tcp, [$PUBLIC6::3]:7000/tcp, $NET4.3:53/udp)|tcp:$NET4.3 tcp:$PUBLIC6::3 udp:$NET4.3
+four|1 1 1 1 |4 attempts were refused ($NET4.3:7000/tcp, $NET4.2:7000/tcp, port 81/tcp of its own, and more)|tcp:$NET4.3 tcp:$NET4.2 bind:81 udp:$NET4.3
+a name alone|unknown |refused (lookup of secret.test)|tcp:secret.test
+an escape sequence in a path|1 |1 attempt was refused (unix:/tmp/?[31m)|unix:/tmp/ESC
+TABLE
+run ambit run --quiet --profile named -- python3 "$WORK/asks.py" "tcp:$NET4.3" tcp:secret.test
+is "quiet" "$ERR" ""
+run ambit run --json --profile named -- python3 "$WORK/asks.py" "tcp:$NET4.3" tcp:secret.test
+like "a name and an address, as JSON" "$(printf '%s\n' "$ERR" | grep '"event":"ended"')" '"denied":1,"refused":[' \
+	"\"$NET4.3:7000/tcp\"" '"lookup of secret.test"' '"refused_more":false'
+
 run ambit run --quiet --profile unnamed --name unnamed -- "$WORK/glibc" only4.test 7000
 is "an agent without names asks for none" "$OUT" "Name or service not known"
 like "… recorded" "$(ambit audit show --agent unnamed)" "DENIED  lookup only4.test A"
