@@ -148,8 +148,11 @@ static int start_cgroup(struct warden *warden, enum service_kind kind,
 	policy.generation = 1;
 	if (kind == SERVICE_PORTER)
 		names_porter_policy(warden, &policy);
-	return kernel_attach(warden->kernel, service->cgroup, service->cgroup_id,
-			     &policy, error);
+	failed = kernel_attach(warden->kernel, service->cgroup,
+			       service->cgroup_id, &policy, error);
+	return failed ? failed :
+			kernel_verify(warden->kernel, service->cgroup,
+				      service->cgroup_id, policy.instance, error);
 }
 
 static void receive(struct source *source, uint32_t events);

@@ -5,6 +5,8 @@
  *   net serve                  prints a port; accepts, reads to the end, closes
  *   net connect PORT SECONDS   connects and closes; prints microseconds each
  *   net send PORT SECONDS      sends on one flow; prints MiB per second
+ *   net lookup ADDRESS COUNT   asks the resolver there for bench.test, one question
+ *                              every 8 ms; prints the median in microseconds
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -115,12 +117,68 @@ static int measure_send(unsigned short port, double seconds)
 	return 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+	double difference = *(const double *)a - *(const double *)b;
+
+	return (difference > 0) - (difference < 0);
+}
+
+/* A question for the A record of bench.test, without options. */
+static int ask(int fd, unsigned short id)
+{
+	static const char rest[] = "\1\0\0\1\0\0\0\0\0\0\5bench\4test\0\0\1\0\1";
+	char message[512] = { (char)(id >> 8), (char)id };
+
+	memcpy(message + 2, rest, sizeof(rest) - 1);
+	if (send(fd, message, 2 + sizeof(rest) - 1, 0) < 0)
+		return -1;
+	do {
+		/* With an answer in it, and to this question. */
+		if (recv(fd, message, sizeof(message), 0) < 12)
+			return -1;
+	} while ((unsigned char)message[0] != id >> 8 || message[1] != (char)id);
+	return message[7] ? 0 : -1;
+}
+
+static int measure_lookup(const char *address, int wanted)
+{
+	struct sockaddr_in resolver = { .sin_family = AF_INET, .sin_port = htons(53) };
+	struct timeval patience = { 5, 0 };
+	struct timespec pause = { 0, 8000000 };	/* below the rate of an agent */
+	double times[1000];
+
+	if (wanted < 1 || wanted > 1000 ||
+	    inet_pton(AF_INET, address, &resolver.sin_addr) != 1)
+		return 2;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+	    connect(fd, (struct sockaddr *)&resolver, sizeof(resolver)) < 0) {
+		perror("connect");
+		return 1;
+	}
+	for (int i = 0; i < wanted; i++) {
+		double start = now();
+		if (ask(fd, (unsigned short)(i + 1)) < 0) {
+			perror("lookup");
+			return 1;
+		}
+		times[i] = now() - start;
+		nanosleep(&pause, NULL);
+	}
+	qsort(times, (size_t)wanted, sizeof(*times), compare);
+	printf("%.1f\n", times[wanted / 2] * 1e6);
+	return 0;
+}
+
 int main(int count, char **words)
 {
 	if (count == 2 && !strcmp(words[1], "serve"))
 		return serve();
 	if (count != 4)
 		return 2;
+	if (!strcmp(words[1], "lookup"))
+		return measure_lookup(words[2], (int)strtol(words[3], NULL, 10));
 	unsigned short port = (unsigned short)strtol(words[2], NULL, 10);
 	double seconds = strtod(words[3], NULL);
 	if (!strcmp(words[1], "connect"))

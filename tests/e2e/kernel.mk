@@ -2,7 +2,7 @@
 # The kernel programs with nothing but their loader: kernel.t runs it.
 KERNEL_DRIVER := $(B)/tests/bin/kernel_driver
 KERNEL_DRIVER_OBJECTS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/e2e/kernel_*.c)) \
-	$(addprefix $(B)/obj/launcher/warden/,kernel.o pins.o prove.o sockets.o prove_tls.o tls.o) \
+	$(addprefix $(B)/obj/launcher/warden/,kernel.o pins.o admitted.o prove.o sockets.o prove_tls.o tls.o) \
 	$(B)/obj/tests/tap/tap.o
 TEST_BINS += $(KERNEL_DRIVER)
 

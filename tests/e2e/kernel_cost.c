@@ -2,6 +2,7 @@
 /* What the kernel programs cost, on loopback: the same deeds by the same kind of
  * process, bounded and not. */
 #include "kernel_driver.h"
+#include "warden/admitted.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +168,27 @@ static void cost_attach(void)
 	       (double)attach / 1e5, (double)policy / 1e5, (double)detach / 1e5);
 }
 
+static void cost_admission(void)
+{
+	const uint16_t entry = 1;
+	uint8_t address[16] = { 0x20, 0x01, 0x0d, 0xb8 };
+	uint64_t later = (uint64_t)now() + 3600ULL * 1000000000;
+	int64_t start = now();
+
+	for (int i = 0; i < 1000; i++) {
+		address[14] = (uint8_t)(i >> 8);
+		address[15] = (uint8_t)i;
+		must(admitted_add(node.kernel, 77, address, &entry, 1, later,
+				  (uint64_t)start) != 1, NULL);
+	}
+	printf("admit an address %.1f µs\n", (double)(now() - start) / 1e6);
+	for (int i = 0; i < 1000; i++) {
+		address[14] = (uint8_t)(i >> 8);
+		address[15] = (uint8_t)i;
+		admitted_remove(node.kernel, 77, address);
+	}
+}
+
 /* All ends on one CPU: waking another costs many times what is measured, and never
  * the same. */
 static void stay(void)
@@ -189,6 +211,7 @@ int test_cost(struct outside *outside)
 	printf("load and pin %.1f ms\n", (double)(now() - start) / 1e6);
 	must(kernel_wall(node.kernel, node.parent, &error), &error);
 	cost_attach();
+	cost_admission();
 	bounded_start(&bounded, "cost", 3);
 	policy_allow(&bounded, "203.0.113.5", 32, IPPROTO_TCP, 1, 65535);
 	policy_allow(&bounded, "203.0.113.5", 32, IPPROTO_UDP, 1, 65535);
