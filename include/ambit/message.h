@@ -10,6 +10,7 @@
  *
  *   warden → issuer    ADMIT       this instance may have these credentials
  *   warden → porter    SERVE       deliver them into this directory (descriptor)
+ *   issuer → warden    GRANTED     one per credential: what it is going to be
  *   porter → issuer    SIGN        one per credential
  *   issuer → porter    SIGNED      the bytes, kept in a memfd (descriptor)
  *   porter → warden    MINTED      what it is; the file is not in place yet
@@ -49,6 +50,8 @@ enum ambit_message_type {
 	/* warden → issuer */
 	AMBIT_MESSAGE_ADMIT,	/* struct ambit_admit */
 	AMBIT_MESSAGE_DISMISS,	/* struct ambit_dismiss; also warden → porter */
+	/* issuer → warden */
+	AMBIT_MESSAGE_GRANTED,	/* struct ambit_granted */
 	/* porter → warden, warden → recorder */
 	AMBIT_MESSAGE_LOOKUP,	/* struct ambit_lookup */
 	/* warden → porter */
@@ -208,6 +211,17 @@ struct ambit_admit {
 
 struct ambit_dismiss {
 	uint64_t instance;
+};
+
+/* Told before anything is signed, so that the record can be on its way to the disk
+ * meanwhile.  The first credential that is signed soon is this one. */
+struct ambit_granted {
+	uint64_t instance;
+	uint64_t not_before;
+	uint64_t not_after;
+	uint32_t credential;
+	int32_t error;
+	char id[96];		/* as in struct ambit_signed */
 };
 
 /* Descriptor: the agent's credential directory, owned by the porter, group the

@@ -50,6 +50,8 @@ static const struct row {
 	[AMBIT_MESSAGE_ADMIT] = { sizeof(struct ambit_admit), 0,
 		{ TEXT(ambit_admit, id), TEXT(ambit_admit, spiffe_id),
 		  TEXT(ambit_admit, task) } },
+	[AMBIT_MESSAGE_GRANTED] = { sizeof(struct ambit_granted), 0,
+		{ TEXT(ambit_granted, id) } },
 	[AMBIT_MESSAGE_DISMISS] = { sizeof(struct ambit_dismiss), 0, { { 0, 0 } } },
 	[AMBIT_MESSAGE_SERVE] = { sizeof(struct ambit_serve), 1, { { 0, 0 } } },
 	[AMBIT_MESSAGE_PUBLISH] = { sizeof(struct ambit_publish), 0, { { 0, 0 } } },

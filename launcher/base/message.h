@@ -24,6 +24,7 @@ union message_body {
 	struct ambit_closed closed;
 	struct ambit_health health;
 	struct ambit_admit admit;
+	struct ambit_granted granted;
 	struct ambit_dismiss dismiss;
 	struct ambit_serve serve;
 	struct ambit_publish publish;

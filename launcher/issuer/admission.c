@@ -238,28 +238,78 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-int admissions_permit(struct admissions *table, const struct ambit_sign *sign,
-		      const struct admission_clock *clock, uint64_t latest,
-		      struct admission_grant *ret_grant)
+/* Which credential, and from when to when. */
+static int judge_grant(struct admission *admission, uint32_t index,
+		       const struct admission_clock *clock, uint64_t latest,
+		       struct admission_grant *ret_grant)
 {
-	struct admission *admission = find(table, sign->instance);
-	if (!admission || (!admission->refused &&
-			   sign->credential >= admission->count))
-		return -EACCES;
-	if (!take_token(admission, clock->steady_ms))
-		return -EAGAIN;
 	if (admission->refused)
 		return -admission->refused;
 	const struct admission_credential *credential =
-		&admission->credentials[sign->credential];
+		&admission->credentials[index];
 	uint64_t end = earliest(clock->seconds + credential->ttl,
 				earliest(admission->deadline, latest));
 	if (end <= clock->seconds)
 		return -EKEYEXPIRED;
-	ret_grant->admission = admission;
-	ret_grant->credential = credential;
-	ret_grant->not_before =
-		clock->seconds - rules[credential->kind].back_dated;
-	ret_grant->not_after = end;
+	*ret_grant = (struct admission_grant){
+		.admission = admission,
+		.credential = credential,
+		.not_before = clock->seconds - rules[credential->kind].back_dated,
+		.not_after = end,
+	};
+	return 0;
+}
+
+static struct admission *find_admitted(struct admissions *table, uint64_t instance,
+				       uint32_t index)
+{
+	struct admission *admission = find(table, instance);
+	return admission && (admission->refused || index < admission->count) ?
+		       admission : NULL;
+}
+
+int admissions_hold(struct admissions *table, uint64_t instance, uint32_t index,
+		    const struct admission_clock *clock, uint64_t latest,
+		    const uint8_t id[ADMISSION_ID],
+		    struct admission_grant *ret_grant)
+{
+	struct admission *admission = find_admitted(table, instance, index);
+	if (!admission)
+		return -EACCES;
+	int result = judge_grant(admission, index, clock, latest, ret_grant);
+	if (result < 0)
+		return result;
+	struct admission_held *held = &admission->held[index];
+	*held = (struct admission_held){ clock->seconds, ret_grant->not_before,
+					 ret_grant->not_after, { 0 } };
+	memcpy(held->id, id, ADMISSION_ID);
+	memcpy(ret_grant->id, id, ADMISSION_ID);
+	ret_grant->is_held = 1;
+	return 0;
+}
+
+int admissions_permit(struct admissions *table, const struct ambit_sign *sign,
+		      const struct admission_clock *clock, uint64_t latest,
+		      struct admission_grant *ret_grant)
+{
+	struct admission *admission =
+		find_admitted(table, sign->instance, sign->credential);
+	if (!admission)
+		return -EACCES;
+	if (!take_token(admission, clock->steady_ms))
+		return -EAGAIN;
+	int result = judge_grant(admission, sign->credential, clock, latest,
+				 ret_grant);
+	if (result < 0)
+		return result;
+	struct admission_held *held = &admission->held[sign->credential];
+	if (held->since && clock->seconds - held->since <= ADMISSION_HOLD &&
+	    held->not_after > clock->seconds) {
+		ret_grant->not_before = held->not_before;
+		ret_grant->not_after = held->not_after;
+		memcpy(ret_grant->id, held->id, ADMISSION_ID);
+		ret_grant->is_held = 1;
+	}
+	held->since = 0;
 	return 0;
 }

@@ -16,6 +16,8 @@
 #define ADMISSION_BURST 16	/* signatures an instance may ask for at once … */
 #define ADMISSION_REFILL_MS 1000	/* … and one more after so long */
 #define ADMISSION_TTL_LEAST 2	/* seconds */
+#define ADMISSION_HOLD 5	/* seconds that a grant waits for its SIGN */
+#define ADMISSION_ID 16		/* bytes of a serial number or jti */
 
 enum admission_kind { ADMISSION_X509, ADMISSION_JWT, ADMISSION_KINDS };
 
@@ -23,6 +25,13 @@ struct admission_credential {
 	enum admission_kind kind;
 	uint32_t ttl;
 	const char *audience;
+};
+
+/* A grant that was told and not asked for yet. */
+struct admission_held {
+	uint64_t since;		/* seconds since the epoch; 0: none */
+	uint64_t not_before, not_after;
+	uint8_t id[ADMISSION_ID];
 };
 
 /* One instance; its texts lie behind the struct. */
@@ -36,6 +45,7 @@ struct admission {
 	uint32_t count;
 	const char *id, *spiffe_id, *task;
 	struct admission_credential credentials[AMBIT_CREDENTIALS];
+	struct admission_held held[AMBIT_CREDENTIALS];
 	char texts[];
 };
 
@@ -49,6 +59,9 @@ struct admission_grant {
 	const struct admission *admission;
 	const struct admission_credential *credential;
 	uint64_t not_before, not_after;
+	uint8_t id[ADMISSION_ID];
+	int is_held;		/* the id is one that was told; else the caller's to
+				 * draw */
 };
 
 struct admission_clock {
@@ -65,6 +78,13 @@ int admissions_add(struct admissions *table, const struct ambit_admit *admit,
 
 void admissions_remove(struct admissions *table, uint64_t instance);
 void admissions_clear(struct admissions *table);
+
+/* What the first SIGN of credential `index` is going to be given: with `id`, which the
+ * caller has drawn, held for it.  Counts nothing.  Returns as admissions_permit. */
+int admissions_hold(struct admissions *table, uint64_t instance, uint32_t index,
+		    const struct admission_clock *clock, uint64_t latest,
+		    const uint8_t id[ADMISSION_ID],
+		    struct admission_grant *ret_grant);
 
 /* Judges one SIGN and counts it.  `latest` is when the CA ends.  Returns 0 or
  * -EACCES (not admitted), -EAGAIN (too many), -EKEYEXPIRED (deadline passed),

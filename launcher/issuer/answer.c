@@ -84,7 +84,7 @@ static int make_x509(struct answer *answer, const struct admission_grant *grant,
 	struct key_pair *pair = &answer->pool[--answer->pool_count];
 	int result = certificate_make_leaf(&authority->ca, pair->point,
 					   grant->admission->spiffe_id, &validity,
-					   &der, ret_signed->id);
+					   grant->id, &der);
 	if (!result) {
 		text_pem(parts, "CERTIFICATE", (const uint8_t *)bytes, der.length);
 		ret_signed->part[0] = (uint32_t)parts->length;
@@ -107,10 +107,11 @@ static int make_jwt(struct answer *answer, const struct admission_grant *grant,
 		.audience = grant->credential->audience,
 		.agent = grant->admission->id,
 		.task = grant->admission->task,
+		.id = ret_signed->id,
 		.issued = grant->not_before,
 		.expires = grant->not_after,
 	};
-	int result = token_make(&authority->token, &claims, parts, ret_signed->id);
+	int result = token_make(&authority->token, &claims, parts);
 	if (result < 0)
 		return result;
 	ret_signed->part[0] = (uint32_t)parts->length;
@@ -118,6 +119,14 @@ static int make_jwt(struct answer *answer, const struct admission_grant *grant,
 	ret_signed->part[2] = (uint32_t)authority->bundle_jwks_length;
 	text_put(parts, authority->bundle_jwks, authority->bundle_jwks_length);
 	return 0;
+}
+
+void answer_id(const uint8_t id[ADMISSION_ID], char ret_text[ANSWER_ID])
+{
+	struct text hex = { ret_text, ANSWER_ID - 1, 0, 0 };
+
+	text_hex(&hex, id, ADMISSION_ID);
+	ret_text[ANSWER_ID - 1] = 0;
 }
 
 int answer_make(struct answer *answer, const struct admission_grant *grant,
@@ -133,6 +142,7 @@ int answer_make(struct answer *answer, const struct admission_grant *grant,
 
 	ret_signed->not_before = grant->not_before;
 	ret_signed->not_after = grant->not_after;
+	answer_id(grant->id, ret_signed->id);
 	int result = makers[grant->credential->kind](answer, grant, &parts,
 						     ret_signed);
 	if (!result && parts.overflow)

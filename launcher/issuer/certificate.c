@@ -9,7 +9,6 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#define SERIAL_BYTES 16
 #define KEY_ID 20	/* RFC 7093: the first 160 bits of SHA-256 */
 
 #define CRITICAL 1
@@ -154,32 +153,20 @@ static int set_point(X509 *certificate, const uint8_t point[KEY_POINT])
 	return -ENOMEM;
 }
 
-/* 126 random bits; the first two are fixed, so that the number is positive and
- * always has 32 digits. */
-static int set_serial(X509 *certificate, uint8_t ret_serial[SERIAL_BYTES])
-{
-	if (key_random(ret_serial, SERIAL_BYTES) < 0)
-		return -EIO;
-	ret_serial[0] = (uint8_t)((ret_serial[0] & 0x3f) | 0x40);
-	return ASN1_STRING_set(X509_get_serialNumber(certificate), ret_serial,
-			       SERIAL_BYTES) ? 0 : -ENOMEM;
-}
-
 /* What a CA certificate and a leaf have in common. */
 static int set_common(X509 *certificate, const uint8_t point[KEY_POINT],
 		      const struct certificate_validity *validity,
-		      uint8_t ret_serial[SERIAL_BYTES])
+		      const uint8_t serial[CERTIFICATE_SERIAL])
 {
 	if (!X509_set_version(certificate, X509_VERSION_3) ||
 	    !ASN1_TIME_set(X509_getm_notBefore(certificate),
 			   (time_t)validity->not_before) ||
 	    !ASN1_TIME_set(X509_getm_notAfter(certificate),
-			   (time_t)validity->not_after))
+			   (time_t)validity->not_after) ||
+	    !ASN1_STRING_set(X509_get_serialNumber(certificate), serial,
+			     CERTIFICATE_SERIAL))
 		return -ENOMEM;
-	int result = set_serial(certificate, ret_serial);
-	if (!result)
-		result = set_point(certificate, point);
-	return result;
+	return set_point(certificate, point);
 }
 
 static int sign(X509 *certificate, const struct key *key, struct text *der)
@@ -222,9 +209,9 @@ int certificate_make_ca(const struct key *key, const char *domain,
 			struct text *der, struct error *error)
 {
 	char uri[SCHEME_LENGTH + AMBIT_TEXT_SIZE];
-	uint8_t serial[SERIAL_BYTES];
+	uint8_t serial[CERTIFICATE_SERIAL];
 	OWN(certificate) X509 *certificate = X509_new();
-	if (!certificate)
+	if (!certificate || key_identifier(serial) < 0)
 		return error_set(error, ENOMEM, "CA certificate: no memory");
 	snprintf(uri, sizeof(uri), SCHEME "%s", domain);
 	int result = set_common(certificate, key->point, validity, serial);
@@ -354,9 +341,9 @@ void certificate_release_ca(struct certificate_ca *ca)
 int certificate_make_leaf(const struct certificate_ca *ca,
 			  const uint8_t point[KEY_POINT], const char *spiffe_id,
 			  const struct certificate_validity *validity,
-			  struct text *der, char ret_serial[CERTIFICATE_SERIAL])
+			  const uint8_t serial[CERTIFICATE_SERIAL],
+			  struct text *der)
 {
-	uint8_t serial[SERIAL_BYTES];
 	OWN(certificate) X509 *certificate = X509_new();
 	if (!certificate)
 		return -ENOMEM;
@@ -373,10 +360,5 @@ int certificate_make_leaf(const struct certificate_ca *ca,
 		result = add_uri(certificate, CRITICAL, spiffe_id);
 	if (!result)
 		result = sign(certificate, ca->key, der);
-	if (result)
-		return result;
-	struct text hex = { ret_serial, CERTIFICATE_SERIAL - 1, 0, 0 };
-	text_hex(&hex, serial, sizeof(serial));
-	ret_serial[CERTIFICATE_SERIAL - 1] = 0;
-	return 0;
+	return result;
 }

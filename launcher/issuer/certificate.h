@@ -12,7 +12,7 @@
 #include <openssl/x509.h>
 
 #define CERTIFICATE_DER 1536	/* more than any certificate made here needs */
-#define CERTIFICATE_SERIAL 33	/* hexadecimal, with the closing zero */
+#define CERTIFICATE_SERIAL 16	/* bytes of a serial number */
 
 struct certificate_validity {
 	uint64_t not_before, not_after;	/* seconds since the epoch */
@@ -39,11 +39,13 @@ int certificate_load_ca(const struct key *key, const uint8_t *der,
 			struct certificate_ca *ret_ca, struct error *error);
 void certificate_release_ca(struct certificate_ca *ca);
 
-/* A leaf for the public point `point`; `ret_serial` receives its number. */
+/* A leaf for the public point `point`, with the number `serial`, whose first bit is 0
+ * and whose second is 1 (RFC 5280, 4.1.2.2: positive; always of one length). */
 int certificate_make_leaf(const struct certificate_ca *ca,
 			  const uint8_t point[KEY_POINT], const char *spiffe_id,
 			  const struct certificate_validity *validity,
-			  struct text *der, char ret_serial[CERTIFICATE_SERIAL]);
+			  const uint8_t serial[CERTIFICATE_SERIAL],
+			  struct text *der);
 
 /* 1 if `domain` (`length` bytes) may be a trust domain. */
 int certificate_domain_valid(const char *domain, size_t length);

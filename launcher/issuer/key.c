@@ -110,6 +110,13 @@ int key_random(uint8_t *ret_bytes, size_t length)
 	return RAND_bytes(ret_bytes, (int)length) == 1 ? 0 : -EIO;
 }
 
+int key_identifier(uint8_t ret_identifier[KEY_IDENTIFIER])
+{
+	int result = key_random(ret_identifier, KEY_IDENTIFIER);
+	ret_identifier[0] = (uint8_t)((ret_identifier[0] & 0x3f) | 0x40);
+	return result;
+}
+
 /* The template filled in, in `der`, which lies in the locked heap. */
 static int encode(EVP_PKEY *key, uint8_t *der)
 {

@@ -46,6 +46,11 @@ void key_release(struct key *key);
 
 int key_hash(const void *bytes, size_t length, uint8_t ret_hash[KEY_HASH]);
 int key_random(uint8_t *ret_bytes, size_t length);
+
+#define KEY_IDENTIFIER 16
+/* 126 random bits, for a serial number or a jti.  The first two are fixed, so that as
+ * a number it is positive and always has 32 digits. */
+int key_identifier(uint8_t ret_identifier[KEY_IDENTIFIER]);
 int key_sign(const struct key *key, const void *bytes, size_t length,
 	     uint8_t ret_signature[KEY_SIGNATURE]);
 

@@ -122,7 +122,10 @@ static int prove(struct issuer *issuer, struct error *error)
 		struct admission_credential credential = {
 			(enum admission_kind)kind, ADMISSION_TTL_LEAST, "proof",
 		};
-		struct admission_grant grant = { &agent, &credential, now, now };
+		struct admission_grant grant = {
+			.admission = &agent, .credential = &credential,
+			.not_before = now, .not_after = now,
+		};
 		struct ambit_signed made = { 0 };
 		OWN_FD fd = -1;
 		int result = answer_make(&issuer->answer, &grant, &made, &fd);
@@ -172,6 +175,36 @@ static int tell_ready(const struct issuer *issuer, const struct error *error)
 	return message_send(WARDEN, AMBIT_MESSAGE_READY, &ready, NULL);
 }
 
+/* What its first credentials are going to be, for the warden to record while they are
+ * asked for and signed. */
+static int tell_grants(struct issuer *issuer, const struct ambit_admit *admit)
+{
+	struct admission_clock clock = { now_seconds(), steady_ms() };
+	int result = 0;
+
+	for (uint32_t i = 0; i < admit->credential_count && !result; i++) {
+		struct ambit_granted granted = {
+			.instance = admit->instance, .credential = i,
+		};
+		struct admission_grant grant;
+		uint8_t id[ADMISSION_ID];
+		int refused = key_identifier(id);
+		if (!refused)
+			refused = admissions_hold(&issuer->admissions,
+						  admit->instance, i, &clock,
+						  issuer->authority.ca.not_after,
+						  id, &grant);
+		granted.error = -refused;
+		if (!refused) {
+			granted.not_before = grant.not_before;
+			granted.not_after = grant.not_after;
+			answer_id(id, granted.id);
+		}
+		result = message_send(WARDEN, AMBIT_MESSAGE_GRANTED, &granted, NULL);
+	}
+	return result;
+}
+
 static int admit(struct issuer *issuer, const struct ambit_admit *admit)
 {
 	struct error refusal = { 0 };
@@ -181,7 +214,7 @@ static int admit(struct issuer *issuer, const struct ambit_admit *admit)
 	if (refusal.code)
 		fprintf(stderr, "ambit-issuer: agent %llu refused: %s\n",
 			(unsigned long long)admit->instance, refusal.text);
-	return result;
+	return result < 0 ? result : tell_grants(issuer, admit);
 }
 
 /* Everything the warden has said so far.  Returns 1, 0 when it is gone, or a
@@ -216,6 +249,8 @@ static int sign(struct issuer *issuer, const struct ambit_sign *sign)
 	OWN_FD fd = -1;
 	int result = admissions_permit(&issuer->admissions, sign, &clock,
 				       issuer->authority.ca.not_after, &grant);
+	if (!result && !grant.is_held)
+		result = key_identifier(grant.id);
 	if (!result)
 		result = answer_make(&issuer->answer, &grant, &made, &fd);
 	if (result < 0)

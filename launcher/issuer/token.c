@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#define ID_BYTES 16
 #define PAYLOAD 4096	/* every text twice as long as it can be, and names */
 #define REFRESH_HINT 300	/* seconds */
 
@@ -45,8 +44,7 @@ static void say_time(struct text *json, const char *name, uint64_t seconds)
 }
 
 static void say_payload(const struct token_signer *signer,
-			const struct token_claims *claims, const char *id,
-			struct text *json)
+			const struct token_claims *claims, struct text *json)
 {
 	text_say(json, "{\"iss\":\"spiffe://");
 	text_say(json, signer->domain);	/* letters that need no escape */
@@ -55,7 +53,7 @@ static void say_payload(const struct token_signer *signer,
 	say_claim(json, "aud", claims->audience);
 	say_time(json, "iat", claims->issued);
 	say_time(json, "exp", claims->expires);
-	say_claim(json, "jti", id);
+	say_claim(json, "jti", claims->id);
 	say_claim(json, "ambit_agent", claims->agent);
 	if (*claims->task)
 		say_claim(json, "ambit_task", claims->task);
@@ -63,24 +61,18 @@ static void say_payload(const struct token_signer *signer,
 }
 
 int token_make(const struct token_signer *signer,
-	       const struct token_claims *claims, struct text *token,
-	       char ret_id[TOKEN_ID])
+	       const struct token_claims *claims, struct text *token)
 {
 	char header_bytes[128], payload_bytes[PAYLOAD];
-	uint8_t random[ID_BYTES], signature[KEY_SIGNATURE];
+	uint8_t signature[KEY_SIGNATURE];
 	struct text header = { header_bytes, sizeof(header_bytes), 0, 0 };
 	struct text payload = { payload_bytes, sizeof(payload_bytes), 0, 0 };
-	struct text id = { ret_id, TOKEN_ID - 1, 0, 0 };
 	size_t start = token->length;
 
-	if (key_random(random, sizeof(random)) < 0)
-		return -EIO;
-	text_hex(&id, random, sizeof(random));
-	ret_id[TOKEN_ID - 1] = 0;
 	text_say(&header, "{\"alg\":\"ES256\",\"kid\":\"");
 	text_say(&header, signer->kid);
 	text_say(&header, "\",\"typ\":\"JWT\"}");
-	say_payload(signer, claims, ret_id, &payload);
+	say_payload(signer, claims, &payload);
 	if (header.overflow || payload.overflow)
 		return -EOVERFLOW;
 	text_base64(token, TEXT_BASE64URL, header.bytes, header.length);

@@ -11,7 +11,6 @@
 #include <ambit/node.h>
 
 #define TOKEN_KID 44	/* RFC 7638 thumbprint, base64url, closing zero */
-#define TOKEN_ID 33	/* jti: hexadecimal, with the closing zero */
 
 struct token_signer {
 	const struct key *key;
@@ -22,6 +21,7 @@ struct token_signer {
 struct token_claims {
 	const char *spiffe_id, *audience;
 	const char *agent, *task;	/* task: "" for none */
+	const char *id;		/* jti */
 	uint64_t issued, expires;
 };
 
@@ -29,8 +29,7 @@ int token_setup(const struct key *key, const char *domain,
 		struct token_signer *ret_signer);
 
 int token_make(const struct token_signer *signer,
-	       const struct token_claims *claims, struct text *token,
-	       char ret_id[TOKEN_ID]);
+	       const struct token_claims *claims, struct text *token);
 
 /* What the SPIFFE bundle says beside the keys: see its standard. */
 struct token_bundle {

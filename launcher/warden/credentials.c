@@ -94,12 +94,60 @@ int credentials_record(struct agent *agent, unsigned index, int renewed,
 	return records_send(agent->warden, &event, done, data);
 }
 
-int credentials_minted(const struct agent *agent)
+int credentials_granted(const struct agent *agent)
 {
 	for (unsigned i = 0; i < agent->compiled->profile->credential_count; i++)
-		if (!agent->credentials[i].minted)
+		if (!agent->credentials[i].granted)
 			return 0;
 	return 1;
+}
+
+/* The issuer's word and the porter's come by two sockets, in either order; the record
+ * was written from the first, and both must say the same. */
+static int agree(struct agent *agent, uint32_t index, const char *id,
+		 uint64_t not_before, uint64_t not_after)
+{
+	struct agent_credential *credential = &agent->credentials[index];
+
+	if (!credential->granted) {
+		snprintf(credential->id, sizeof(credential->id), "%s", id);
+		credential->not_before = not_before;
+		credential->not_after = not_after;
+		credential->granted = 1;
+		return 1;
+	}
+	if (!strcmp(credential->id, id) && credential->not_before == not_before &&
+	    credential->not_after == not_after)
+		return 1;
+	launch_refuse_text(agent, EBADMSG, "credentials: what was signed is not what "
+			   "was recorded");
+	return 0;
+}
+
+static void refuse(struct agent *agent, uint32_t index, int code)
+{
+	struct error error = { 0 };
+
+	error_errno(&error, code, "credentials: %s",
+		    agent->compiled->profile->credentials[index].name);
+	launch_refuse(agent, AMBIT_EXIT_REFUSED, &error);
+}
+
+void credentials_take_granted(struct warden *warden,
+			      const struct ambit_granted *granted)
+{
+	struct agent *agent = agents_by_instance(warden, granted->instance);
+
+	/* A running agent's are recorded when they are renewed. */
+	if (!agent || agent->gone || agent->failure.code ||
+	    agent->state != AGENT_STARTING ||
+	    granted->credential >= agent->compiled->profile->credential_count)
+		return;
+	if (granted->error)
+		refuse(agent, granted->credential, granted->error);
+	else if (agree(agent, granted->credential, granted->id,
+		       granted->not_before, granted->not_after))
+		launch_advance(agent);
 }
 
 int credentials_publish(struct agent *agent, unsigned index)
@@ -131,20 +179,15 @@ void credentials_take_minted(struct warden *warden, const struct ambit_minted *m
 	struct agent_credential *credential =
 		&agent->credentials[minted->credential];
 	if (minted->error) {
-		struct error error = { 0 };
-		if (agent->state != AGENT_STARTING)
-			return;
-		error_errno(&error, minted->error, "credentials: %s",
-			    agent->compiled->profile
-				    ->credentials[minted->credential].name);
-		launch_refuse(agent, AMBIT_EXIT_REFUSED, &error);
+		if (agent->state == AGENT_STARTING)
+			refuse(agent, minted->credential, minted->error);
 		return;
 	}
-	memcpy(credential->id, minted->id, sizeof(credential->id));
-	credential->not_before = minted->not_before;
-	credential->not_after = minted->not_after;
-	credential->minted = 1;
 	if (agent->state == AGENT_STARTING) {
+		if (!agree(agent, minted->credential, minted->id,
+			   minted->not_before, minted->not_after))
+			return;
+		credential->minted = 1;
 		/* In place already, for nobody yet: the agent's first
 		 * instruction waits for the record. */
 		if (credentials_publish(agent, minted->credential) < 0)
@@ -153,6 +196,9 @@ void credentials_take_minted(struct warden *warden, const struct ambit_minted *m
 		launch_advance(agent);
 		return;
 	}
+	memcpy(credential->id, minted->id, sizeof(credential->id));
+	credential->not_before = minted->not_before;
+	credential->not_after = minted->not_after;
 	struct ambit_publish *message = malloc(sizeof(*message));
 	if (!message)
 		return;

@@ -9,8 +9,12 @@
 /* (Re)sends what issuer and porter must know to serve `agent`. */
 int credentials_serve(struct agent *agent);
 
-/* 1 when all of the profile's credentials are minted. */
-int credentials_minted(const struct agent *agent);
+/* 1 when it is known of all of the profile's credentials what they are going to be. */
+int credentials_granted(const struct agent *agent);
+
+/* GRANTED from the issuer. */
+void credentials_take_granted(struct warden *warden,
+			      const struct ambit_granted *granted);
 
 /* The record of credential `index`; `done` as in records_send. */
 int credentials_record(struct agent *agent, unsigned index, int renewed,

@@ -104,7 +104,8 @@ static void record_end(struct agent *agent)
 	for (unsigned i = 0; i < agent->compiled->profile->credential_count; i++) {
 		const struct profile_credential *wanted =
 			&agent->compiled->profile->credentials[i];
-		if (!agent->credentials[i].published)
+		/* Recorded is enough: whether it was put in place may not be known. */
+		if (!agent->recorded && !agent->credentials[i].published)
 			continue;
 		records_fill(&event, AMBIT_EVENT_CREDENTIAL_ENDED, agent, NULL);
 		snprintf(event.credential, sizeof(event.credential), "%s",

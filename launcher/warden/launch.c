@@ -270,7 +270,8 @@ static void launch_durable(struct warden *warden, void *data, int error)
 }
 
 /* The launch record and those of the credentials go out together, so that one
- * write to the disk serves them all; it answers for the last. */
+ * write to the disk serves them all; it answers for the last.  The credentials are
+ * signed and put in place meanwhile. */
 static int record_launch(struct agent *agent)
 {
 	struct ambit_event event;
@@ -317,10 +318,11 @@ void launch_advance(struct agent *agent)
 	struct error error = { 0 };
 
 	if (agent->failure.code || agent->went || !agent->pid ||
-	    !credentials_minted(agent))
+	    !credentials_granted(agent))
 		return;
-	/* The disk is asked while the process is still being bounded; should
-	 * that fail, a refusal and an end follow the launch in the log. */
+	/* The disk is asked while the process is still being bounded and the
+	 * credentials are made; should that fail, a refusal and an end follow the
+	 * launch in the log. */
 	if (!agent->recorded) {
 		agent->recorded = 1;
 		if (record_launch(agent) < 0)

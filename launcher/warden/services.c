@@ -320,6 +320,9 @@ static void dispatch(struct warden *warden, enum service_kind kind,
 			end_closed(warden, &body->closed);
 		else if (message->type == AMBIT_MESSAGE_HEALTH)
 			set_health(warden, body->health.error);
+	} else if (kind == SERVICE_ISSUER) {
+		if (message->type == AMBIT_MESSAGE_GRANTED)
+			credentials_take_granted(warden, &body->granted);
 	} else if (kind == SERVICE_PORTER) {
 		if (message->type == AMBIT_MESSAGE_MINTED)
 			credentials_take_minted(warden, &body->minted);

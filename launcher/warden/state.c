@@ -184,7 +184,7 @@ static void take_credentials(struct agent *agent, const json_t *list)
 			json_object_get(from, "not_before"));
 		to->not_after = (uint64_t)json_integer_value(
 			json_object_get(from, "not_after"));
-		to->minted = to->published = 1;
+		to->granted = to->minted = to->published = 1;
 	}
 }
 

@@ -77,7 +77,7 @@ struct listed {
 struct agent_credential {
 	char id[96];
 	uint64_t not_before, not_after;
-	int minted, published;
+	int granted, minted, published;
 };
 
 /* What the kernel admits to an agent because a name led there. */

@@ -323,6 +323,46 @@ static void test_timers(void)
 	free(timers.heap);
 }
 
+static void test_hold(void)
+{
+	static struct admissions table;
+	static const uint8_t id[ADMISSION_ID] = "0123456789abcde";
+	struct error refusal = { 0 };
+	struct admission_clock clock = { 1000000, 5000 };
+	struct admission_grant told, grant;
+	struct ambit_admit admit = sample(1);
+	struct ambit_sign tls = { 1, 0, 0 }, crm = { 1, 1, 0 };
+
+	admissions_add(&table, &admit, DOMAIN, 5000, &refusal);
+	is_int(admissions_hold(&table, 1, 0, &clock, UINT64_MAX, id, &told), 0, "held");
+	is_int(admissions_hold(&table, 1, 1, &clock, UINT64_MAX, id, &told), 0,
+	       "the other too");
+	clock.seconds += ADMISSION_HOLD;
+	is_int(admissions_permit(&table, &crm, &clock, UINT64_MAX, &grant), 0, "SIGN");
+	ok(grant.is_held && !memcmp(grant.id, id, sizeof(id)) &&
+		   grant.not_before == told.not_before &&
+		   grant.not_after == told.not_after, "is given what was told");
+	is_int(admissions_permit(&table, &crm, &clock, UINT64_MAX, &grant), 0,
+	       "the next SIGN");
+	is_int(grant.is_held, 0, "is another credential");
+	is_int((long long)grant.not_before, 1000000 + ADMISSION_HOLD, "from now on");
+	clock.seconds++;
+	is_int(admissions_permit(&table, &tls, &clock, UINT64_MAX, &grant), 0,
+	       "a SIGN that comes late");
+	is_int(grant.is_held, 0, "is given another one too");
+	is_int(admissions_hold(&table, 1, 2, &clock, UINT64_MAX, id, &told), -EACCES,
+	       "no such credential");
+	is_int(admissions_hold(&table, 2, 0, &clock, UINT64_MAX, id, &told), -EACCES,
+	       "no such instance");
+
+	admit = sample(3);
+	admit.credentials[1].ttl = 1;
+	admissions_add(&table, &admit, DOMAIN, 5000, &refusal);
+	is_int(admissions_hold(&table, 3, 0, &clock, UINT64_MAX, id, &told), -EINVAL,
+	       "one that was refused");
+	admissions_clear(&table);
+}
+
 int main(void)
 {
 	test_pem();
@@ -331,6 +371,7 @@ int main(void)
 	test_rules();
 	test_times();
 	test_rate();
+	test_hold();
 	test_timers();
 	return done_testing();
 }
