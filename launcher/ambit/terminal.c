@@ -146,8 +146,12 @@ static void read_caller(struct terminal *terminal)
 void terminal_relay(struct terminal *terminal,
 		    const struct pollfd fds[TERMINAL_FDS])
 {
-	if (fds[0].revents && flow_is_empty(&terminal->to_agent))
+	if (fds[0].revents && flow_is_empty(&terminal->to_agent)) {
+		/* What was typed after a change of the size must find it changed:
+		 * its signal may not have been looked at yet. */
+		terminal_resize(terminal);
 		read_caller(terminal);
+	}
 	if (terminal->master >= 0 && flow_is_empty(&terminal->to_caller) &&
 	    (terminal->quiet || fds[1].revents)) {
 		ssize_t n = flow_fill(&terminal->to_caller, terminal->master, 0);
