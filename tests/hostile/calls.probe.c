@@ -32,6 +32,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef MFD_EXEC
@@ -162,6 +163,18 @@ static long take_descriptor(void)
 	return syscall(SYS_pidfd_getfd, parent, 0, 0);
 }
 
+/* A name that nobody has asked for: the kernel keeps a failed lookup for a minute,
+ * answers from that with another errno, and calls nothing out. */
+static long look_up_name(void)
+{
+	struct timespec now;
+	char name[64];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(name, sizeof(name), "x%lld.%09ld", (long long)now.tv_sec, now.tv_nsec);
+	return syscall(SYS_request_key, "dns_resolver", name, "", 0);
+}
+
 static long open_handle(void)
 {
 	struct {
@@ -277,7 +290,7 @@ static long clone_three(void)
 	X("kcmp", syscall(SYS_kcmp, getpid(), getppid(), 0, 0, 0))            \
 	X("add-key", syscall(SYS_add_key, "user", "x", "y", 1,                \
 			     KEY_SPEC_PROCESS_KEYRING))                       \
-	X("request-key", syscall(SYS_request_key, "dns_resolver", "x", "", 0)) \
+	X("request-key", look_up_name())                                      \
 	X("keyctl", syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID,                \
 			    KEY_SPEC_PROCESS_KEYRING, 1))                     \
 	X("unshare-user", unshare(CLONE_NEWUSER))                             \
