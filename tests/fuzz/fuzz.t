@@ -22,4 +22,8 @@ for source in tests/fuzz/*.c; do
 	like "$name: … and it ran" "$ERR" "stat::number_of_executed_units"
 	rmdir "$broken" 2>/dev/null || diag "see $broken"
 done
+
+# Not C, and nothing guides it: mutants of the kept texts.
+run python3 tests/fuzz/manifest.py "$seconds" tests/hostile/manifest tests/fuzz/manifest/*
+like "manifest: the kept texts and $seconds seconds of mutants" "$OUT$ERR" "^read [0-9]* taken [1-9]"
 finish

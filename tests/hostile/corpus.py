@@ -39,7 +39,10 @@ LINE = re.compile(
 def read_manifest(text):
     """Strict: a line that is neither a comment nor a case is an error."""
     cases = []
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.split("\n")  # and at no other character that may pass for an end
+    if lines[-1] == "":
+        lines.pop()
+    for number, line in enumerate(lines, 1):
         if line.startswith("#"):
             continue
         match = LINE.fullmatch(line)
@@ -279,7 +282,7 @@ def main():
     parser.add_argument("--network", type=int, default=20 + os.getpid() % 200,
                         choices=range(1, 255), metavar="N")
     arguments = parser.parse_args()
-    with open(os.path.join(HERE, "manifest"), encoding="ascii") as f:
+    with open(os.path.join(HERE, "manifest"), encoding="ascii", newline="") as f:
         cases = read_manifest(f.read())
     with tempfile.TemporaryDirectory(prefix="hostile.") as directory:
         os.chmod(directory, 0o755)
