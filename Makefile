@@ -39,8 +39,7 @@ BUILD_PACKAGES := gcc make libc6-dev linux-libc-dev musl-tools clang bpftool \
 TEST_PACKAGES := perl iproute2 openssl curl git python3 python3-jwt \
 	python3-cryptography nodejs nginx-light procps tmux bubblewrap hyperfine \
 	util-linux strace gcc-multilib man-db mandoc libclang-rt-dev gnutls-bin dnsmasq-base \
-	bind9-dnsutils \
-	golang-go
+	bind9-dnsutils golang-go cargo librust-rustls-dev
 
 # ---- what is made of what -------------------------------------------------
 sources = $(sort $(wildcard launcher/$(1)/*.c))

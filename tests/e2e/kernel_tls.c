@@ -367,10 +367,11 @@ static void test_changes(struct bounded *agent)
 	bounded_do(agent, kept_send, NULL, 0, 0);
 	ok(records_wait() == 1 && records[0].reason == AMBIT_REASON_TLS_NAME,
 	   "the entry of its name is gone, others lead there: it stops");
-	bounded_do(agent, kept_close, NULL, 0, 0);
 	require_all(agent);
 	policy_allow(agent, SERVER, 32, IPPROTO_TCP, PORT, PORT);
 	bounded_apply(agent);
+	/* Now the server hears of it. */
+	bounded_do(agent, kept_close, NULL, 0, 0);
 	is_int(bounded_do(agent, try_row, SERVER, PORT, row_of("plain text")), 1,
 	       "a rule without tls beside: it wins, plain text passes");
 	require_all(agent);

@@ -229,3 +229,8 @@ snapshot_maps() {
 					grep -oE 'Found [0-9]+ element|"key":|^key' | sort | uniq -c | tr -s ' \n' ' ')"
 		done
 }
+
+# proven LAYER: whether the node has it, as doctor says.
+proven() {
+	ambit doctor | grep -q "^$1  *proven "
+}
