@@ -290,41 +290,48 @@ static void say_cause(const char *name, const char *cause, int signal)
 		say_note(name, "%s", said);
 }
 
-/* " (203.0.113.7:443/tcp, lookup of example.net, and more)", or nothing. */
-static void list_refused(const json_t *agent, char *ret_text, size_t size)
+/* The refused endpoints, or the names whose lookup was refused, behind `before`:
+ * " (203.0.113.7:443/tcp, and more)"; nothing where there are none. */
+static void list_refused(const json_t *agent, int lookups, const char *before,
+			 const char *behind, char *ret_text, size_t size)
 {
+	static const char lookup[] = "lookup of ";
 	const json_t *list = json_object_get(agent, "refused");
-	size_t count = json_array_size(list), used = 0;
+	size_t used = 0;
 
 	*ret_text = 0;
-	for (size_t i = 0; i < count && used < size; i++) {
+	for (size_t i = 0; i < json_array_size(list) && used < size; i++) {
 		const char *text = json_string_value(json_array_get(list, i));
-		used += (size_t)snprintf(ret_text + used, size - used, "%s%s",
-					 i ? ", " : " (", text ? text : "?");
+		if (text && (strncmp(text, lookup, strlen(lookup)) == 0) == lookups)
+			used += (size_t)snprintf(ret_text + used, size - used,
+						 "%s%s", used ? ", " : before, text);
 	}
-	if (count && used < size)
-		snprintf(ret_text + used, size - used, "%s)",
-			 json_is_true(json_object_get(agent, "refused_more")) ?
-				 ", and more" : "");
+	if (used && used < size)
+		snprintf(ret_text + used, size - used, "%s", behind);
 }
 
 /* One line for all that was refused: the first endpoints, for whoever writes the
- * missing entries; the records say why, and by which program. */
+ * missing entries; the records say why, and by which program.  Lookups are not
+ * attempts: a C library asks more than once for one name. */
 static void say_denials(const char *name, const json_t *agent)
 {
 	json_int_t denied = json_integer_value(json_object_get(agent, "denied"));
 	const char *id = json_string_value(json_object_get(agent, "id"));
-	char list[1024];
+	const char *behind = json_is_true(json_object_get(agent, "refused_more")) ?
+				     ", and more)" : ")";
+	char endpoints[1024], lookups[1024];
 
 	if (!id)
 		return;
-	list_refused(agent, list, sizeof(list));
+	list_refused(agent, 0, " (", behind, endpoints, sizeof(endpoints));
+	list_refused(agent, 1, denied > 0 ? ", and " : " (",
+		     denied > 0 ? "" : behind, lookups, sizeof(lookups));
 	if (denied > 0)
-		say_note(name, "%lld attempt%s refused%s: ambit audit show "
+		say_note(name, "%lld attempt%s refused%s%s: ambit audit show "
 			 "--agent %s", (long long)denied,
-			 denied == 1 ? " was" : "s were", list, id);
-	else if (*list)
-		say_note(name, "refused%s: ambit audit show --agent %s", list, id);
+			 denied == 1 ? " was" : "s were", endpoints, lookups, id);
+	else if (*lookups)
+		say_note(name, "refused%s: ambit audit show --agent %s", lookups, id);
 }
 
 /* Returns the agent's status. */

@@ -56,7 +56,8 @@ int run_find(struct init *init)
 		int length = (int)strcspn(rest, ":");
 		int used = snprintf(init->command, sizeof(init->command),
 				    "%.*s/%s", length, rest, name);
-		if (length && used > 0 && (size_t)used < sizeof(init->command)) {
+		/* Not from where the search happens to stand. */
+		if (*rest == '/' && used > 0 && (size_t)used < sizeof(init->command)) {
 			int error = try(init->command);
 			if (!error)
 				return 0;

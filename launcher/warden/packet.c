@@ -260,6 +260,30 @@ static int has_name(const char *variable, const char *name)
 	return !strncmp(variable, name, length) && variable[length] == '=';
 }
 
+/* The caller's variable of this name, "NAME=value", or NULL. */
+static const char *passed(const struct packet_caller *caller, const char *name)
+{
+	for (unsigned i = 0; i < caller->environment_count; i++)
+		if (has_name(caller->environment[i], name))
+			return caller->environment[i];
+	return NULL;
+}
+
+/* Where the agent itself would look for its command. */
+static const char *search_path(const struct profile *profile,
+			       const struct packet_caller *caller)
+{
+	for (unsigned i = 0; i < profile->run.environment_count; i++)
+		if (!strcmp(profile->run.environment[i].name, "PATH"))
+			return profile->run.environment[i].value;
+	for (unsigned i = 0; i < profile->run.pass_environment_count; i++) {
+		const char *variable = passed(caller, profile->run.pass_environment[i]);
+		if (variable && has_name(variable, "PATH"))
+			return variable + strlen("PATH=");
+	}
+	return SEARCH_PATH;
+}
+
 static void put_environment(const struct agent *agent,
 			    const struct packet_caller *caller)
 {
@@ -280,7 +304,8 @@ static void put_environment(const struct agent *agent,
 					     profile->run.environment[j].name);
 		for (unsigned j = 0; j < profile->run.pass_environment_count; j++)
 			replaced |= has_name(fixed[i],
-					     profile->run.pass_environment[j]);
+					     profile->run.pass_environment[j]) &&
+				    passed(caller, profile->run.pass_environment[j]);
 		if (!strncmp(fixed[i], "TERM=", 5) && !caller->is_terminal[0] &&
 		    !caller->is_terminal[1] && !caller->is_terminal[2])
 			replaced = 1;
@@ -292,13 +317,13 @@ static void put_environment(const struct agent *agent,
 	for (unsigned i = 0; i < profile->run.environment_count; i++, count++)
 		put_format("%s=%s", profile->run.environment[i].name,
 			   profile->run.environment[i].value);
-	for (unsigned i = 0; i < profile->run.pass_environment_count; i++)
-		for (unsigned j = 0; j < caller->environment_count; j++)
-			if (has_name(caller->environment[j],
-				     profile->run.pass_environment[i])) {
-				put_text(caller->environment[j]);
-				count++;
-			}
+	for (unsigned i = 0; i < profile->run.pass_environment_count; i++) {
+		const char *variable = passed(caller, profile->run.pass_environment[i]);
+		if (variable) {
+			put_text(variable);
+			count++;
+		}
+	}
 	put_format("AMBIT_AGENT_ID=%s", agent->id);
 	count++;
 	if (agent->task[0]) {
@@ -341,14 +366,15 @@ static void put_numbers(const struct agent *agent)
 					   &start()->allow_filter_length);
 }
 
-static void put_command(const struct agent *agent)
+static void put_command(const struct agent *agent,
+			const struct packet_caller *caller)
 {
 	const struct profile *profile = agent->compiled->profile;
 
 	request()->directory = put_text(profile->run.directory[0] ?
 						profile->run.directory :
 						"/home/agent");
-	request()->search_path = put_text(SEARCH_PATH);
+	request()->search_path = put_text(search_path(profile, caller));
 	request()->arguments = (uint32_t)packet.used;
 	request()->argument_count = agent->argument_count;
 	for (unsigned i = 0; i < agent->argument_count; i++)
@@ -462,7 +488,7 @@ int packet_request(const struct agent *agent,
 	begin(sizeof(struct ambit_request));
 	int failed = put_stdio(agent, caller, error);
 	if (!failed) {
-		put_command(agent);
+		put_command(agent, caller);
 		put_environment(agent, caller);
 	}
 	return send_packet(agent->gate.fd, &request()->blob_length, failed,

@@ -51,6 +51,23 @@ is "they arrive" "$OUT" "--json --detach"
 ambit_run plain printf '<%s>' "" "a b" '*' '$HOME' "é" >"$TAP_DIRECTORY/words" 2>&1
 is "arguments arrive as they are" "$(cat "$TAP_DIRECTORY/words")" '<><a b><*><$HOME><é>'
 
+
+# ---- where the command is looked for -------------------------------------------
+profile path 'run: {environment: {PATH: "/nowhere:tmp:/usr/share/ambit-test"}}'
+profile passed 'run: {pass-environment: [PATH]}'
+mkdir /usr/share/ambit-test || bail_out "no directory below /usr"
+at_exit 'rm -r /usr/share/ambit-test'
+printf '#!/bin/sh\necho found in "$PATH"\n' >/usr/share/ambit-test/only-there
+chmod 755 /usr/share/ambit-test/only-there
+refused "not on the usual path" 127 "command not found" ambit_run plain only-there
+run ambit_run path only-there
+is "on the profile's" "$OUT$ERR" "found in /nowhere:tmp:/usr/share/ambit-test"
+refused "and then on no other" 127 "command not found" ambit_run path true
+run env PATH="/usr/share/ambit-test:$PATH" ambit run --profile passed -- only-there
+is "on the caller's, where it is passed on" "$OUT$ERR" "found in /usr/share/ambit-test:$PATH"
+runs "on the usual path where the caller has none" 0 env -u PATH "$(command -v ambit)" \
+	run --profile passed -- true
+
 # ---- stdio --------------------------------------------------------------------
 head -c 20000000 /dev/urandom >"$TAP_DIRECTORY/data"
 ambit_run plain cat <"$TAP_DIRECTORY/data" >"$TAP_DIRECTORY/copy"

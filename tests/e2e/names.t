@@ -179,6 +179,7 @@ one|1 |1 attempt was refused ($NET4.3:7000/tcp)|tcp:$NET4.3
 one many times|1 1 1 1 1 |5 attempts were refused ($NET4.3:7000/tcp)|tcp:$NET4.3 tcp:$NET4.3 tcp:$NET4.3 tcp:$NET4.3 tcp:$NET4.3
 three|1 1 1 |3 attempts were refused ($NET4.3:7000/tcp, [$PUBLIC6::3]:7000/tcp, $NET4.3:53/udp)|tcp:$NET4.3 tcp:$PUBLIC6::3 udp:$NET4.3
 four|1 1 1 1 |4 attempts were refused ($NET4.3:7000/tcp, $NET4.2:7000/tcp, port 81/tcp of its own, and more)|tcp:$NET4.3 tcp:$NET4.2 bind:81 udp:$NET4.3
+one, and a name|1 unknown |1 attempt was refused ($NET4.3:7000/tcp), and lookup of secret.test|tcp:$NET4.3 tcp:secret.test
 a name alone|unknown |refused (lookup of secret.test)|tcp:secret.test
 an escape sequence in a path|1 |1 attempt was refused (unix:/tmp/?[31m)|unix:/tmp/ESC
 TABLE
