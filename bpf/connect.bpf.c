@@ -10,6 +10,20 @@
 #include "names.bpf.h"
 #include "tls.bpf.h"
 
+/* Writes the address that was judged into the call's. */
+static __always_inline void put_remote(struct bpf_sock_addr *ctx, int six,
+				       const struct address *remote)
+{
+	if (!six) {
+		ctx->user_ip4 = (__u32)(remote->low >> 32);
+		return;
+	}
+	ctx->user_ip6[0] = (__u32)remote->high;
+	ctx->user_ip6[1] = (__u32)(remote->high >> 32);
+	ctx->user_ip6[2] = (__u32)remote->low;
+	ctx->user_ip6[3] = (__u32)(remote->low >> 32);
+}
+
 static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 {
 	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
@@ -45,7 +59,12 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 		lead(ctx, &attempt);
 		return PASS;
 	}
-	resolve_any(&attempt.remote, &attempt.local);
+	/* The kernel takes "any" from a field that no program sees, inet_saddr: 0
+	 * where a broadcast address is bound, which then leads to loopback. */
+	if (is_any(&attempt.remote)) {
+		resolve_any(&attempt.remote, &attempt.local);
+		put_remote(ctx, six, &attempt.remote);
+	}
 	if (!tcp && flow_find(flow, policy, &attempt) == FLOW_CURRENT)
 		return PASS;
 	int allowed = decide_datagram(policy, &attempt, sk);

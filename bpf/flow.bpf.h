@@ -54,7 +54,7 @@ struct flow {
 	/* TCP: generation + 1 of the rules that admit what the socket is connected
 	 * to; 0: not known.  Written by the connect hook, which runs under the
 	 * socket's lock before the kernel takes the address over, and never
-	 * inherited, so that it needs no look at the address again. */
+	 * inherited; the first packet is compared with it, the rest are not. */
 	__u32 settled;
 	/* How often the leaf program of a hook has run and the wall's not yet.
 	 * Counted whatever the leaf decided: its own refusal stands anyway. */
@@ -101,6 +101,49 @@ static __always_inline struct flow *flow_enter(void *sk, enum hook hook)
 	if (flow)
 		__sync_fetch_and_add(&flow->pending[hook], 1);
 	return flow;
+}
+
+static __always_inline struct address address_v4(__u32 word)
+{
+	return (struct address){ MAPPED_HIGH,
+				 MAPPED_LOW((__u64)bpf_ntohl(word)) };
+}
+
+static __always_inline struct address address_v6(__u32 a, __u32 b, __u32 c,
+						 __u32 d)
+{
+	union {
+		__u32 words[4];
+		struct address address;
+	} both = { .words = { a, b, c, d } };
+
+	return both.address;
+}
+
+static __always_inline struct address local_of(const struct bpf_sock *sk)
+{
+	if (sk->family == FAMILY_INET)
+		return address_v4(sk->src_ip4);
+	return address_v6(sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2],
+			  sk->src_ip6[3]);
+}
+
+static __always_inline struct address remote_of(const struct bpf_sock *sk)
+{
+	if (sk->family == FAMILY_INET)
+		return address_v4(sk->dst_ip4);
+	return address_v6(sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2],
+			  sk->dst_ip6[3]);
+}
+
+/* The address that a connect, sendmsg or bind hook was called with. */
+static __always_inline struct address asked_of(struct bpf_sock_addr *ctx,
+					       int six)
+{
+	if (!six)
+		return address_v4(ctx->user_ip4);
+	return address_v6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+			  ctx->user_ip6[3]);
 }
 
 enum flow_state { FLOW_UNKNOWN, FLOW_STALE, FLOW_CURRENT };
@@ -206,6 +249,17 @@ static __always_inline int flow_is_settled(const struct flow *flow,
 	       TLS_SETTLED(flow);
 }
 
+/* Whether a TCP socket on its way out leads where its connect was judged to; the
+ * lock of the socket, under which both connect and send, keeps others away. */
+static __always_inline int flow_leads(const struct flow *flow,
+				      const struct bpf_sock *sk)
+{
+	struct address remote = remote_of(sk);
+
+	return same(&flow->known[0], remote.high, remote.low,
+		    bpf_ntohs(sk->dst_port));
+}
+
 /* A TCP socket whose new connect was refused has no admitted flow any more. */
 static __always_inline void flow_forget(struct flow *flow)
 {
@@ -268,49 +322,6 @@ static __always_inline int decide_datagram(const struct ambit_policy *policy,
 	if (!peers || !peers_has(peers, attempt))
 		return AMBIT_DENIED;
 	return decided(attempt, AMBIT_ALLOWED, AMBIT_REASON_RULE, AMBIT_NO_RULE);
-}
-
-static __always_inline struct address address_v4(__u32 word)
-{
-	return (struct address){ MAPPED_HIGH,
-				 MAPPED_LOW((__u64)bpf_ntohl(word)) };
-}
-
-static __always_inline struct address address_v6(__u32 a, __u32 b, __u32 c,
-						 __u32 d)
-{
-	union {
-		__u32 words[4];
-		struct address address;
-	} both = { .words = { a, b, c, d } };
-
-	return both.address;
-}
-
-static __always_inline struct address local_of(const struct bpf_sock *sk)
-{
-	if (sk->family == FAMILY_INET)
-		return address_v4(sk->src_ip4);
-	return address_v6(sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2],
-			  sk->src_ip6[3]);
-}
-
-static __always_inline struct address remote_of(const struct bpf_sock *sk)
-{
-	if (sk->family == FAMILY_INET)
-		return address_v4(sk->dst_ip4);
-	return address_v6(sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2],
-			  sk->dst_ip6[3]);
-}
-
-/* The address that a connect, sendmsg or bind hook was called with. */
-static __always_inline struct address asked_of(struct bpf_sock_addr *ctx,
-					       int six)
-{
-	if (!six)
-		return address_v4(ctx->user_ip4);
-	return address_v6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
-			  ctx->user_ip6[3]);
 }
 
 #endif

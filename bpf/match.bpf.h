@@ -29,7 +29,9 @@ static __always_inline int is_any(const struct address *address)
 
 /*
  * Where "any" as a destination leads: the kernel takes the socket's own address
- * if it has one, else loopback (ip_route_output_key_hash_rcu, tcp_v6_connect).
+ * if it has one, else loopback (ip_route_output_key_hash_rcu, tcp_v6_connect).  Of
+ * a broadcast address it is loopback again, which is why a connect is told where
+ * to go, and the first packet of one is compared.
  */
 static __always_inline void resolve_any(struct address *remote,
 					const struct address *local)

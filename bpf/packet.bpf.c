@@ -22,6 +22,7 @@
 #define HEADER_HOP_BY_HOP 0
 #define OPTION_JUMBO 0xc2
 #define FRAGMENT_BITS 0x3fff	/* more fragments, offset */
+#define STATE_SYN_SENT 2
 #define STATE_LISTEN 10
 
 struct packet {
@@ -175,6 +176,9 @@ static __always_inline int admits_tcp(struct __sk_buff *skb,
 			}
 			return 0;
 		}
+		/* A listed port is for those who come, not to go out from. */
+		if (sk->state == STATE_SYN_SENT)
+			return 0;
 	}
 	return find_listen(policy, attempt, &attempt->remote) >= 0;
 }
@@ -266,7 +270,8 @@ int leaf_egress(struct __sk_buff *skb)
 	struct flow *flow = flow_enter(sk, HOOK_EGRESS);
 	if (!flow)
 		return REFUSE;
-	if (is_settled(skb, policy, flow, sk))
+	if (is_settled(skb, policy, flow, sk) &&
+	    (sk->state != STATE_SYN_SENT || flow_leads(flow, sk)))
 		return PASS;
 	struct packet packet = {};
 	struct attempt attempt = {};

@@ -18,12 +18,19 @@
 
 #define LEVEL_SOCKET 1
 #define IPV6_UNICAST_IF_OPTION 76
+#define IPV6_FREEBIND_OPTION 78
+#define UDP_ENCAP_OPTION 100
 
 /* X(level, name, reason) */
 #define REFUSED_OPTIONS(X)                               \
 	X(IPPROTO_IP, IP_OPTIONS, ROUTING)               \
 	X(IPPROTO_IP, IP_TRANSPARENT, OPTION)            \
 	X(IPPROTO_IP, IP_UNICAST_IF, ROUTING)            \
+	/* Somebody else's address as one's own: IPv6 sends from any, and  \
+	 * the answers of a listed endpoint go to whom it belongs. */      \
+	X(IPPROTO_IP, IP_FREEBIND, OPTION)               \
+	X(IPPROTO_IPV6, IPV6_FREEBIND_OPTION, OPTION)    \
+	X(IPPROTO_IPV6, IPV6_PKTINFO, ROUTING)           \
 	/* A join makes the kernel send packets of its own with  \
 	 * the agent's bytes in them. */                         \
 	X(IPPROTO_IP, IP_ADD_MEMBERSHIP, OPTION)         \
@@ -45,11 +52,15 @@
 	X(IPPROTO_IPV6, IPV6_TRANSPARENT, OPTION)        \
 	X(IPPROTO_IPV6, IPV6_UNICAST_IF_OPTION, ROUTING) \
 	X(IPPROTO_TCP, TCP_REPAIR, OPTION)               \
+	/* Takes packets in before the hooks see whose they are. */ \
+	X(IPPROTO_UDP, UDP_ENCAP_OPTION, OPTION)         \
 	/* SMC moves the bytes to where no hook is. */   \
 	X(IPPROTO_TCP, TCP_ULP, OPTION)                  \
 	X(LEVEL_SOCKET, SO_BINDTODEVICE, ROUTING)        \
 	X(LEVEL_SOCKET, SO_BINDTOIFINDEX, ROUTING)       \
 	X(LEVEL_SOCKET, SO_MARK, ROUTING)                \
+	/* Sends later, perhaps when the agent is cut off. */ \
+	X(LEVEL_SOCKET, SO_TXTIME, OPTION)               \
 	/* Sends pages that can be written after they were judged. */ \
 	X(LEVEL_SOCKET, SO_ZEROCOPY, OPTION)
 

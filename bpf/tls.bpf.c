@@ -96,6 +96,7 @@ static __always_inline __u32 judge_payload(struct __sk_buff *skb,
 {
 	__u32 at = 0;
 
+	pinned->rest.length = 0;
 	__u32 reason = hello_read(skb, payload, skb->len, &pinned->name, &at);
 	if (reason)
 		return reason;
@@ -216,7 +217,6 @@ GLOBAL int tls_judge(struct __sk_buff *skb, const struct ambit_policy *policy,
 	/* What was judged, once more. */
 	if (state != TLS_WAITS && (__s32)(next - pinned->next) <= 0)
 		return TLS_ON;
-	pinned->rest.length = 0;
 	__u32 found = AMBIT_REASON_TLS_UNREADABLE;
 	/* Else it is not what follows in the flow; or has a byte that the peer
 	 * takes out of it, so that it reads another text than we do. */
@@ -250,9 +250,17 @@ GLOBAL int tls_answered(struct __sk_buff *skb, __u32 header)
 	if (!pinned || bpf_skb_load_bytes(skb, header, &tcp, sizeof(tcp)) < 0)
 		return TLS_ASKED;
 	__u32 payload = header + (tcp.offset >> 4) * 4;
+	__u32 first = bpf_ntohl(tcp.sequence);
+	if (tcp.flags & FLAG_SYN) {
+		first++;
+		/* Fast Open: the hello went out before the peer had a number. */
+		if (!pinned->connected) {
+			pinned->answer = first;
+			pinned->connected = 1;
+		}
+	}
 	/* Out of order: what it begins with is still to come. */
-	if (payload >= skb->len ||
-	    (pinned->connected && bpf_ntohl(tcp.sequence) != pinned->answer))
+	if (payload >= skb->len || !pinned->connected || first != pinned->answer)
 		return TLS_ASKED;
 	if (bpf_skb_load_bytes(skb, payload, &type, 1) < 0)
 		return TLS_ASKED;
