@@ -99,7 +99,7 @@ define link_static
 endef
 musl_objects = $(patsubst %.c,$(B)/musl/%.o,$(call sources,$(1)))
 JANSSON := $(firstword $(wildcard /usr/lib/$(MULTIARCH)/libjansson.a /usr/lib/libjansson.a))
-$(BIN)/ambit: $(call musl_objects,ambit) $(patsubst %,$(B)/musl/launcher/base/%.o,error message number)
+$(BIN)/ambit: $(call musl_objects,ambit) $(patsubst %,$(B)/musl/launcher/base/%.o,error message number text)
 	$(call link_static,$(JANSSON))
 $(LIBEXEC)/ambit-init: $(call musl_objects,init)
 	$(call link_static)

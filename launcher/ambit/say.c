@@ -4,6 +4,7 @@
 #include "say.h"
 
 #include "../base/own.h"
+#include "../base/text.h"
 
 #include <ambit/exit.h>
 #include <stdarg.h>
@@ -16,50 +17,6 @@ void say_as_json(void)
 	refusals_as_json = 1;
 }
 
-/* Code points that move the cursor or reorder what stands around them: C0, DEL
- * and C1 controls, line and paragraph separators, bidirectional marks,
- * embeddings, overrides and isolates ("Trojan Source"), tags. */
-static const struct {
-	unsigned first, last;
-} unsafe[] = {
-	{ 0x00, 0x1f }, { 0x7f, 0x9f }, { 0x61c, 0x61c },
-	{ 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f },
-	{ 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
-};
-
-static int is_unsafe(unsigned point)
-{
-	for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
-		if (point >= unsafe[i].first && point <= unsafe[i].last)
-			return 1;
-	return 0;
-}
-
-/* The UTF-8 character at `text`: its length and *ret_point, or 0 if there is no
- * valid one (truncated, overlong, surrogate, above U+10FFFF). */
-static size_t decode(const unsigned char *text, unsigned *ret_point)
-{
-	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = text[0] < 0x80	      ? 1 :
-			text[0] >> 5 == 0x06  ? 2 :
-			text[0] >> 4 == 0x0e  ? 3 :
-			text[0] >> 3 == 0x1e  ? 4 :
-						0;
-	if (length == 0)
-		return 0;
-	unsigned point = length == 1 ? text[0] : text[0] & (0x7fU >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80)	/* the closing zero too */
-			return 0;
-		point = point << 6 | (text[i] & 0x3f);
-	}
-	if (point < least[length] || point > 0x10ffff ||
-	    (point >= 0xd800 && point <= 0xdfff))
-		return 0;
-	*ret_point = point;
-	return length;
-}
-
 size_t say_text(FILE *to, const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
@@ -67,12 +24,12 @@ size_t say_text(FILE *to, const char *text)
 
 	while (*at) {
 		unsigned point;
-		size_t length = decode(at, &point);
+		size_t length = text_decode(at, &point);
 		int printed = 1;
 		if (length == 0) {
 			printed = fprintf(to, "\\x%02x", *at);
 			length = 1;
-		} else if (!is_unsafe(point)) {
+		} else if (!text_is_unsafe(point)) {
 			fwrite(at, 1, length, to);
 		} else if (point == '\n') {
 			printed = fprintf(to, "\\n");

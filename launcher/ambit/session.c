@@ -243,7 +243,8 @@ static void reconnect(struct session *session)
 
 	if (result == 0)
 		result = client_send(session->client, "Wait",
-				     json_pack("{s:s}", "agent", session->agent),
+				     json_pack("{s:s, s:b}", "agent", session->agent,
+					       "claim", 1),
 				     0, &error);
 	if (result == 0) {
 		session->reconnect_until = 0;
@@ -255,7 +256,7 @@ static void reconnect(struct session *session)
 		return;
 	terminal_restore(&session->terminal);
 	finish(session, say_refusal(AMBIT_EXIT_FAILED, "run",
-		"the agent stays bounded; see ambit ps once the node runs",
+		"the agent stays bounded, and is retired when the node is back",
 		"the node went away and was not back within %d s",
 		RECONNECT_MS / 1000));
 }

@@ -5,6 +5,8 @@
  */
 #include "tool.h"
 
+#include "../base/text.h"
+
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -61,16 +63,20 @@ int tool_wanted(const struct tool_show *show, const json_t *record)
 	return !show->denied || tool_number(record, "action_id") == 2;
 }
 
-/* An agent chooses parts of what is shown; a terminal must not obey it. */
+/* An agent chooses parts of what is shown; a terminal must not obey it.  What JSON
+ * let through is UTF-8. */
 static void put_text(FILE *out, const char *text)
 {
-	for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-		if (*at < 0x20 || *at == 0x7f)
+	const unsigned char *at = (const unsigned char *)text;
+
+	while (*at) {
+		unsigned point;
+		size_t length = text_decode(at, &point);
+		if (!length || text_is_unsafe(point))
 			putc('?', out);
-		else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
-			putc('?', out), at++;
 		else
-			putc(*at, out);
+			fwrite(at, 1, length, out);
+		at += length ? length : 1;
 	}
 }
 
@@ -116,6 +122,14 @@ static void put_target(FILE *out, const json_t *record)
 }
 
 /* The entry that would allow what was refused for want of one. */
+/* Whether it can be copied into a profile: an agent may choose a path that would
+ * bring entries of its own along. */
+static int is_plain(const char *name)
+{
+	return name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789/._:@+-")] == 0;
+}
+
 static void put_missing(FILE *out, const json_t *record)
 {
 	const char *reason = tool_text(record, "unmapped.reason");
@@ -134,6 +148,8 @@ static void put_missing(FILE *out, const json_t *record)
 		return;
 	}
 	if (!is(reason, "NO_RULE") && !is(reason, "RESERVED"))
+		return;
+	if (!is_plain(name))
 		return;
 	fputs("; egress would need - {to: ", out);
 	if (*name) {
@@ -198,7 +214,8 @@ static void put_lookup(FILE *out, const json_t *record)
 	}
 	fputs(": ", out);
 	put_text(out, tool_text(record, "status_detail"));
-	if (is(tool_text(record, "unmapped.reason"), "UNLISTED")) {
+	if (is(tool_text(record, "unmapped.reason"), "UNLISTED") &&
+	    is_plain(tool_text(record, "query.hostname"))) {
 		fputs("; egress would need - {to: ", out);
 		put_text(out, tool_text(record, "query.hostname"));
 		fputs(", ports: [443]}", out);

@@ -7,6 +7,7 @@
 
 #include "own.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -81,8 +82,36 @@ static int fds_wanted(enum ambit_message_type type, const void *body)
 	return rows[type].fds;
 }
 
+static int send_packet(int socket, const struct msghdr *packet, int ms)
+{
+	struct pollfd wait = { socket, POLLOUT, 0 };
+
+	for (;;) {
+		ssize_t sent = sendmsg(socket, packet, MSG_NOSIGNAL |
+					(ms < 0 ? 0 : MSG_DONTWAIT));
+		if (sent >= 0)
+			return 0;
+		if (errno == EINTR)
+			continue;
+		/* A signal only makes the wait begin again. */
+		if (ms < 0 || errno != EAGAIN)
+			return -errno;
+		int ready = poll(&wait, 1, ms);
+		if (ready == 0)
+			return -EAGAIN;
+		if (ready < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
 int message_send(int socket, enum ambit_message_type type, const void *body,
 		 const int *fds)
+{
+	return message_send_within(socket, type, body, fds, -1);
+}
+
+int message_send_within(int socket, enum ambit_message_type type, const void *body,
+			const int *fds, int ms)
 {
 	struct ambit_message header = { type, (uint32_t)rows[type].length };
 	struct iovec parts[2] = {
@@ -105,11 +134,7 @@ int message_send(int socket, enum ambit_message_type type, const void *body,
 		part->cmsg_len = CMSG_LEN(bytes);
 		memcpy(CMSG_DATA(part), fds, bytes);
 	}
-	ssize_t sent;
-	do {
-		sent = sendmsg(socket, &packet, MSG_NOSIGNAL);
-	} while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : 0;
+	return send_packet(socket, &packet, ms);
 }
 
 /* Moves the packet's descriptors into `message`.  Returns how many there were;

@@ -50,6 +50,10 @@ struct message {
 int message_send(int socket, enum ambit_message_type type, const void *body,
 		 const int *fds);
 
+/* The same, but waits for at most so many milliseconds: -EAGAIN then. */
+int message_send_within(int socket, enum ambit_message_type type, const void *body,
+			const int *fds, int ms);
+
 /* Receives one message.  Returns 1, 0 when the peer closed the socket, -EAGAIN
  * when `wait` is 0 and nothing is there, or another negative errno. */
 int message_receive(int socket, int wait, struct message *ret_message);

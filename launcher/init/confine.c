@@ -149,6 +149,9 @@ int confine_limits(struct init *init)
 		 * (fs/coredump.c, against recursion).  A file of one byte is
 		 * below what any format writes. */
 		{ RLIMIT_CORE, 1 },
+		/* Whoever started the node may have had more. */
+		{ RLIMIT_NICE, 0 },
+		{ RLIMIT_RTPRIO, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {

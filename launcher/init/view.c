@@ -53,12 +53,13 @@ int view_proc(struct init *init)
 	return error;
 }
 
+/* The number of terminals is the machine's (kernel.pty.max): one agent gets few. */
 int view_devices(struct init *init)
 {
 	char options[64];
 
 	int error = mount_here("devpts", "dev/pts", MS_NOSUID | MS_NOEXEC,
-			       "newinstance,ptmxmode=0666,mode=0620");
+			       "newinstance,ptmxmode=0666,mode=0620,max=64");
 	if (error)
 		return error;
 	snprintf(options, sizeof(options), "mode=1777,size=%llu",

@@ -94,6 +94,15 @@ uint16_t names_port(const struct names *names)
 
 /* ---- whose names ------------------------------------------------------------ */
 
+static void forget_listed(struct agent *agent)
+{
+	while (agent->listed) {
+		struct listed *gone = agent->listed;
+		agent->listed = gone->next;
+		free(gone);
+	}
+}
+
 static void forget(struct names *names, uint32_t slot)
 {
 	struct agent *agent = names->slots[slot];
@@ -101,11 +110,7 @@ static void forget(struct names *names, uint32_t slot)
 	if (!agent)
 		return;
 	names->slots[slot] = NULL;
-	while (agent->listed) {
-		struct listed *gone = agent->listed;
-		agent->listed = gone->next;
-		free(gone);
-	}
+	forget_listed(agent);
 	free(agent);
 }
 
@@ -131,6 +136,12 @@ int names_listed(struct names *names, const struct ambit_name *name)
 		return -EBADMSG;
 	struct agent *agent = names->slots[name->slot];
 	if (!name->name[0]) {
+		/* A new list of the same agent: what it has asked is still on its
+		 * way and is counted. */
+		if (agent && agent->instance == name->instance) {
+			forget_listed(agent);
+			return 0;
+		}
 		forget(names, name->slot);
 		agent = calloc(1, sizeof(*agent));
 		if (!agent)

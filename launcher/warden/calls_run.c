@@ -108,8 +108,10 @@ void calls_run(struct connection *connection, json_t *parameters)
 void calls_wait(struct connection *connection, json_t *parameters)
 {
 	const char *which;
+	int claims = 0;
 
-	if (json_unpack(parameters, "{s:s !}", "agent", &which) < 0) {
+	if (json_unpack(parameters, "{s:s, s?b !}", "agent", &which, "claim",
+			&claims) < 0) {
 		calls_bad_parameter(connection, "agent");
 		return;
 	}
@@ -118,6 +120,8 @@ void calls_wait(struct connection *connection, json_t *parameters)
 	if (agent) {
 		connection->agent = agent;
 		connection->waits = 1;
+		connection->claims = claims;
+		agent->claimed |= claims;
 	} else if (ended) {
 		control_reply(connection, json_pack("{s:O}", "agent", ended), 0);
 	} else {

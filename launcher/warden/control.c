@@ -42,7 +42,7 @@ static void close_connection(struct connection *connection)
 		agent->waiting = NULL;
 	/* The caller of a Run is the agent's other end: without it nobody reads
 	 * what it says, and nobody asked for it to go on. */
-	if (agent && !connection->waits && !agent->detached &&
+	if (agent && (!connection->waits || connection->claims) && !agent->detached &&
 	    agent->state != AGENT_ENDED)
 		end_retire(agent, "caller gone");
 	loop_remove(&warden->loop, &connection->socket);

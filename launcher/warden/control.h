@@ -25,7 +25,8 @@ struct connection {
 	int more;		/* the current call said "more" */
 	int closing;		/* after the output is out */
 	struct agent *agent;	/* of a Run or Wait that is outstanding */
-	int waits;		/* 1: a Wait, the agent lives on without us */
+	int waits;		/* 1: a Wait … */
+	int claims;		/* … of its caller; else the agent lives on without us */
 	json_t *group;		/* ids of the agents that a Kill or Retire ends */
 	unsigned group_left;	/* of them, those that have not ended */
 	int settles;		/* a Settle is outstanding */

@@ -22,6 +22,7 @@
 
 #define LINGER_MS 5000	/* for what an agent that ended had sent but not yet
 			 * delivered */
+#define CLAIM_MS 15000	/* for the caller of an adopted agent to come back */
 #define RETRY_MS 2	/* the kernel is still taking the processes down */
 
 static void set_cause(struct agent *agent, const char *cause)
@@ -71,6 +72,21 @@ static void grace_over(struct warden *warden, void *data)
 	end_kill(agent, "retired");
 }
 
+/* SIGTERM, and SIGKILL at the end of the grace. */
+static void retire(struct agent *agent)
+{
+	uint64_t now = warden_now_ms();
+	uint64_t left = agent->retire_ms > now ? agent->retire_ms - now : 0;
+
+	/* A clock that was set back must not make it longer. */
+	if (left > agent->compiled->profile->run.grace * 1000)
+		left = agent->compiled->profile->run.grace * 1000;
+	agent->state = AGENT_RETIRING;
+	if (syscall(SYS_pidfd_send_signal, agent->pidfd.fd, SIGTERM, NULL, 0) < 0 ||
+	    timer_once(agent->warden, left, grace_over, agent) < 0)
+		end_kill(agent, agent->cause);
+}
+
 void end_retire(struct agent *agent, const char *cause)
 {
 	set_cause(agent, cause);
@@ -78,12 +94,32 @@ void end_retire(struct agent *agent, const char *cause)
 		end_kill(agent, cause);
 		return;
 	}
-	agent->state = AGENT_RETIRING;
-	if (syscall(SYS_pidfd_send_signal, agent->pidfd.fd, SIGTERM, NULL, 0) < 0 ||
-	    timer_once(agent->warden,
-		       agent->compiled->profile->run.grace * 1000, grace_over,
-		       agent) < 0)
-		end_kill(agent, cause);
+	agent->retire_ms = warden_now_ms() +
+			   agent->compiled->profile->run.grace * 1000;
+	struct error ignored = { 0 };
+	/* Should this process end meanwhile, the next one goes on with it. */
+	state_save(agent, &ignored);
+	retire(agent);
+}
+
+static void unclaimed(struct warden *warden, void *data)
+{
+	struct agent *agent = data;
+
+	(void)warden;
+	if (!agent->claimed && agent->state == AGENT_RUNNING)
+		end_retire(agent, "caller gone");
+}
+
+void end_adopt(struct agent *agent)
+{
+	if (agent->retire_ms)
+		retire(agent);
+	else if (state_retired(agent->warden, agent->compiled->profile->name))
+		end_retire(agent, "retired");
+	else if (!agent->detached &&
+		 timer_once(agent->warden, CLAIM_MS, unclaimed, agent) < 0)
+		end_retire(agent, "caller gone");
 }
 
 void end_status(struct agent *agent, int status)

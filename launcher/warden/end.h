@@ -15,6 +15,9 @@ int end_cut(struct agent *agent, struct error *error);
 
 /* SIGTERM now, end_kill after the profile's grace. */
 void end_retire(struct agent *agent, const char *cause);
+/* An agent that an earlier warden launched: a retirement that it had begun, or a
+ * profile that is retired, ends it; and so does a caller that does not come back. */
+void end_adopt(struct agent *agent);
 
 /* Its process 1 has ended: takes everything down, writes the closing records,
  * answers whoever waits. */

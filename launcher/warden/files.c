@@ -76,7 +76,8 @@ static void remove_tree(int directory, const char *name)
 	for (int i = 0; own >= 0 && i < 2; i++) {
 		OWN_FD fd = openat(own, inner[i],
 				   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0)
+		/* From here on the porter can't put anything into it. */
+		if (fd >= 0 && fchmod(fd, 0) == 0 && fchown(fd, 0, 0) == 0)
 			empty_directory(fd);
 		if (i == 0)
 			unlinkat(own, inner[i], AT_REMOVEDIR);

@@ -143,6 +143,7 @@ static void resume_agents(struct warden *warden)
 		reload_adopt(agent);
 		records_fill(&event, AMBIT_EVENT_ADOPTED, agent, NULL);
 		records_send(warden, &event, NULL, NULL);
+		end_adopt(agent);
 	}
 }
 

@@ -381,9 +381,10 @@ static void put_command(const struct agent *agent,
 		put_text(agent->command[i]);
 }
 
-/* Without this, opening /dev/stderr would fail where stderr is a pipe of root.
- * Only pipes without a name change their owner. */
-static int own_pipe(int fd, uid_t uid)
+/* Without this, opening /dev/stderr would fail where stderr is a pipe of root.  Only
+ * pipes without a name change, and only their group, for the one direction: an owner
+ * could open the other end by /proc/self/fd, and read what others write. */
+static int open_pipe_to(int fd, gid_t gid, int input)
 {
 	struct statfs system;
 
@@ -391,7 +392,9 @@ static int own_pipe(int fd, uid_t uid)
 		return -errno;
 	if (system.f_type != PIPEFS_MAGIC)
 		return 0;
-	return fchown(fd, uid, (gid_t)-1) < 0 ? -errno : 0;
+	return fchown(fd, (uid_t)-1, gid) < 0 ||
+			       fchmod(fd, input ? 0640 : 0620) < 0 ?
+		       -errno : 0;
 }
 
 static int put_stdio(const struct agent *agent,
@@ -402,7 +405,7 @@ static int put_stdio(const struct agent *agent,
 		request()->stdio[i] = AMBIT_NO_FD;
 		if (caller->is_terminal[i])
 			continue;
-		int failed = own_pipe(caller->stdio[i], agent->uid);
+		int failed = open_pipe_to(caller->stdio[i], agent->uid, i == 0);
 		if (failed)
 			return error_errno(error, -failed, "stdio");
 		request()->stdio[i] = put_fd(caller->stdio[i]);

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 
 #define READY_MS 10000
+#define SEND_MS 500	/* that a service may keep the warden from its work */
 #define BACK_OFF_MS 100
 #define BACK_OFF_MOST_MS 5000
 
@@ -50,9 +51,20 @@ int services_send(struct warden *warden, enum service_kind kind,
 {
 	struct service *service = &warden->services[kind];
 
-	if (service->socket.fd < 0)
+	if (service->socket.fd < 0 || service->stuck)
 		return -EPIPE;
-	return message_send(service->socket.fd, type, body, fds);
+	int failed = message_send_within(service->socket.fd, type, body, fds,
+					 SEND_MS);
+	if (failed != -EAGAIN)
+		return failed;
+	/* It reads no more: stopped, or waiting for a disk.  Agents are ended by
+	 * this process, which waits for nobody; the loop sees the end of the
+	 * socket and starts the service anew. */
+	fprintf(stderr, "ambitd: %s: it does not read what it is sent\n",
+		rows[kind].name);
+	service->stuck = 1;
+	shutdown(service->socket.fd, SHUT_RDWR);
+	return -EPIPE;
 }
 
 int services_ready(const struct warden *warden)
@@ -199,7 +211,7 @@ static int start(struct warden *warden, enum service_kind kind,
 		return error_errno(error, -pid, "%s", rows[kind].name);
 	}
 	service->pid = pid;
-	service->ready = 0;
+	service->ready = service->stuck = 0;
 	service->started_ms = warden_now_ms();
 	service->socket = (struct source){ ends[0], receive, warden };
 	return 0;

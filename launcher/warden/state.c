@@ -69,7 +69,7 @@ int state_save(const struct agent *agent, struct error *error)
 						strlen(agent->command[i])));
 	json_t *state = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s%, s:I, s:I, s:i, s:i, s:I, s:I, s:b,"
-		" s:b, s:i, s:i, s:o, s:o, s:s, s:o}",
+		" s:b, s:i, s:i, s:o, s:o, s:s, s:o, s:I, s:s}",
 		"id", agent->id, "name", agent->name, "task", agent->task,
 		"spiffe_id", agent->spiffe_id, "profile",
 		agent->compiled->canonical, agent->compiled->canonical_length,
@@ -82,7 +82,8 @@ int state_save(const struct agent *agent, struct error *error)
 		"caller_uid", (int)agent->caller.uid,
 		"caller_pid", (int)agent->caller.pid,
 		"credentials", credentials_json(agent), "command", command,
-		"source", agent->source, "withdrawn", withdrawn_json(agent));
+		"source", agent->source, "withdrawn", withdrawn_json(agent),
+		"retire", (json_int_t)agent->retire_ms, "cause", agent->cause);
 	if (!state)
 		return error_set(error, EINVAL, "state: it can't be written");
 	state_name(agent, "json", name, sizeof(name));
@@ -193,14 +194,15 @@ static int take(struct warden *warden, json_t *state, struct agent *agent,
 		struct error *error)
 {
 	const char *id, *name, *task, *spiffe_id, *profile, *source;
-	json_int_t instance, cgroup_id, started, deadline;
+	const char *cause = "";
+	json_int_t instance, cgroup_id, started, deadline, retires = 0;
 	int slot, pid, detached, is_cut, uid, caller_pid;
 	size_t length;
 	json_t *credentials, *command, *withdrawn;
 
 	if (json_unpack(state,
 			"{s:s, s:s, s:s, s:s, s:s%, s:I, s:I, s:i, s:i, s:I,"
-			" s:I, s:b, s:b, s:i, s:i, s:o, s:o, s:s, s:o}",
+			" s:I, s:b, s:b, s:i, s:i, s:o, s:o, s:s, s:o, s?I, s?s}",
 			"id", &id, "name", &name, "task", &task, "spiffe_id",
 			&spiffe_id, "profile", &profile, &length, "instance",
 			&instance, "cgroup_id", &cgroup_id, "slot", &slot,
@@ -208,7 +210,7 @@ static int take(struct warden *warden, json_t *state, struct agent *agent,
 			"detached", &detached, "cut", &is_cut, "caller_uid", &uid, "caller_pid",
 			&caller_pid, "credentials", &credentials, "command",
 			&command, "source", &source, "withdrawn",
-			&withdrawn) < 0 ||
+			&withdrawn, "retire", &retires, "cause", &cause) < 0 ||
 	    slot <= SERVICES || slot >= AMBIT_SLOTS || warden->agents[slot])
 		return error_set(error, EINVAL, "state: a file is not whole");
 	int failed = profiles_adopt(warden, profile, length, &agent->compiled,
@@ -233,6 +235,8 @@ static int take(struct warden *warden, json_t *state, struct agent *agent,
 	agent->deadline_ms = (uint64_t)deadline;
 	agent->detached = detached;
 	agent->cut = is_cut;
+	agent->retire_ms = (uint64_t)retires;
+	copy(agent->cause, sizeof(agent->cause), cause);
 	agent->caller = (struct caller){ (uint32_t)uid, (uint32_t)caller_pid };
 	return 0;
 }

@@ -35,6 +35,7 @@ struct service {
 	struct source socket;
 	pid_t pid;		/* 0: not running */
 	int ready;		/* READY arrived */
+	int stuck;		/* it did not read what it was sent; to be restarted */
 	unsigned restarts;
 	uint64_t started_ms;
 	int cgroup;		/* of its own */
@@ -137,6 +138,8 @@ struct agent {
 	char cause[32];		/* exited, killed, retired, lifetime, … */
 	struct agent_addresses admitted;
 	int closing;		/* torn down, CLOSE sent, CLOSED awaited */
+	uint64_t retire_ms;	/* when the grace of a retirement ends; 0: none */
+	int claimed;		/* by its caller, since it was adopted */
 	uint64_t allowed, denied;
 	int asked_in_vain;	/* a lookup was refused: CLOSED names it */
 	uint32_t refused_count, refused_more;
