@@ -11,38 +11,78 @@
 #include <sys/socket.h>
 
 #define MOST 4096
+#define WIDEST_BITS 8	/* of a local route whose addresses are listed one by one */
 
 static uint8_t addresses[MOST][16];
 static size_t count;
 
-static void add(const struct nlmsghdr *header)
+static void put(int family, const void *bytes)
+{
+	if (count == MOST)
+		return;
+	uint8_t *address = addresses[count++];
+	memset(address, 0, 16);
+	if (family == AF_INET6) {
+		memcpy(address, bytes, 16);
+	} else {
+		address[10] = address[11] = 0xff;
+		memcpy(address + 12, bytes, 4);
+	}
+}
+
+static size_t length_of(int family)
+{
+	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
+}
+
+static void add_address(const struct nlmsghdr *header)
 {
 	const struct ifaddrmsg *about = NLMSG_DATA(header);
 	int length = (int)IFA_PAYLOAD(header);
 
 	for (struct rtattr *part = IFA_RTA(about); RTA_OK(part, length);
-	     part = RTA_NEXT(part, length)) {
+	     part = RTA_NEXT(part, length))
 		/* IFA_ADDRESS is the peer on point-to-point links. */
-		if (part->rta_type != IFA_LOCAL && part->rta_type != IFA_ADDRESS)
+		if ((part->rta_type == IFA_LOCAL || part->rta_type == IFA_ADDRESS) &&
+		    length_of(about->ifa_family) &&
+		    RTA_PAYLOAD(part) == length_of(about->ifa_family))
+			put(about->ifa_family, RTA_DATA(part));
+}
+
+/* Of the table "local" alone: what the node takes for itself. */
+static int is_local(const struct nlmsghdr *header)
+{
+	const struct rtmsg *about = NLMSG_DATA(header);
+
+	return about->rtm_table == RT_TABLE_LOCAL &&
+	       (about->rtm_type == RTN_LOCAL || about->rtm_type == RTN_BROADCAST ||
+		about->rtm_type == RTN_ANYCAST);
+}
+
+/* Broadcast and anycast addresses, and those that are routed here without being an
+ * interface's.  Of a wide route (loopback has one) the addresses are not listed. */
+static void add_route(const struct nlmsghdr *header)
+{
+	const struct rtmsg *about = NLMSG_DATA(header);
+	int bytes = (int)length_of(about->rtm_family);
+	int length = (int)RTM_PAYLOAD(header);
+	uint8_t to[16];
+
+	if (!bytes || !is_local(header) ||
+	    about->rtm_dst_len + WIDEST_BITS < 8 * bytes)
+		return;
+	for (struct rtattr *part = RTM_RTA(about); RTA_OK(part, length);
+	     part = RTA_NEXT(part, length)) {
+		if (part->rta_type != RTA_DST || RTA_PAYLOAD(part) != (size_t)bytes)
 			continue;
-		if (count == MOST)
-			return;
-		uint8_t *address = addresses[count];
-		memset(address, 0, 16);
-		if (about->ifa_family == AF_INET && RTA_PAYLOAD(part) == 4) {
-			address[10] = address[11] = 0xff;
-			memcpy(address + 12, RTA_DATA(part), 4);
-		} else if (about->ifa_family == AF_INET6 &&
-			   RTA_PAYLOAD(part) == 16) {
-			memcpy(address, RTA_DATA(part), 16);
-		} else {
-			continue;
-		}
-		count++;
+		memcpy(to, RTA_DATA(part), (size_t)bytes);
+		for (unsigned i = 0; i < 1U << (8 * bytes - about->rtm_dst_len);
+		     i++, to[bytes - 1]++)
+			put(about->rtm_family, to);
 	}
 }
 
-/* Takes one packet of the dump.  Returns 1 when it was the last. */
+/* Takes one packet of a dump.  Returns 1 when it was the last. */
 static int take(char *packet, ssize_t length, struct error *error)
 {
 	for (struct nlmsghdr *header = (struct nlmsghdr *)packet;
@@ -53,14 +93,46 @@ static int take(char *packet, ssize_t length, struct error *error)
 			return error_set(error, EIO, "addresses: the kernel "
 					 "refused to list them");
 		if (header->nlmsg_type == RTM_NEWADDR)
-			add(header);
+			add_address(header);
+		if (header->nlmsg_type == RTM_NEWROUTE)
+			add_route(header);
 	}
 	return 0;
 }
 
-static int refresh(struct warden *warden, struct error *error)
+static int dump(int fd, const void *request, size_t size, struct error *error)
 {
 	static _Alignas(8) char packet[32768];
+	int last = 0;
+
+	if (send(fd, request, size, 0) < 0)
+		return error_errno(error, errno, "addresses");
+	while (!last) {
+		ssize_t length = recv(fd, packet, sizeof(packet), 0);
+		if (length <= 0)
+			return error_errno(error, errno, "addresses");
+		last = take(packet, length, error);
+	}
+	return last < 0 ? last : 0;
+}
+
+static int dump_routes(int fd, unsigned char family, struct error *error)
+{
+	struct {
+		struct nlmsghdr header;
+		struct rtmsg about;
+	} request = {
+		.header = { .nlmsg_len = sizeof(request),
+			    .nlmsg_type = RTM_GETROUTE,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.about = { .rtm_family = family, .rtm_table = RT_TABLE_LOCAL },
+	};
+
+	return dump(fd, &request, sizeof(request), error);
+}
+
+static int refresh(struct warden *warden, struct error *error)
+{
 	struct {
 		struct nlmsghdr header;
 		struct ifaddrmsg about;
@@ -69,33 +141,49 @@ static int refresh(struct warden *warden, struct error *error)
 			    .nlmsg_type = RTM_GETADDR,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
+	int strict = 1;	/* the kernel leaves out the other tables, which may be long */
 	OWN_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (fd < 0 || send(fd, &request, sizeof(request), 0) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &strict,
+				 sizeof(strict)) < 0)
 		return error_errno(error, errno, "addresses");
-	int last = 0;
 	count = 0;
-	while (!last) {
-		ssize_t length = recv(fd, packet, sizeof(packet), 0);
-		if (length <= 0)
-			return error_errno(error, errno, "addresses");
-		last = take(packet, length, error);
-	}
-	if (last < 0)
-		return last;
+	int failed = dump(fd, &request, sizeof(request), error);
+	if (!failed)
+		failed = dump_routes(fd, AF_INET, error);
+	if (!failed)
+		failed = dump_routes(fd, AF_INET6, error);
+	if (failed)
+		return failed;
 	return kernel_own_addresses(warden->kernel, addresses, count, error);
+}
+
+/* Whether a packet of changes is about what the node takes for itself. */
+static int concerns(char *packet, ssize_t length)
+{
+	for (struct nlmsghdr *header = (struct nlmsghdr *)packet;
+	     NLMSG_OK(header, length); header = NLMSG_NEXT(header, length)) {
+		int route = header->nlmsg_type == RTM_NEWROUTE ||
+			    header->nlmsg_type == RTM_DELROUTE;
+		if (!route || is_local(header))
+			return 1;
+	}
+	return 0;
 }
 
 static void changed(struct source *source, uint32_t events)
 {
-	static char packet[32768];
+	static _Alignas(8) char packet[32768];
 	struct warden *warden = source->owner;
 	struct error error = { 0 };
+	ssize_t length;
+	int anew = 0;
 
 	(void)events;
-	while (recv(source->fd, packet, sizeof(packet), MSG_DONTWAIT) > 0)
-		continue;
-	/* Also after ENOBUFS: the list is read anew, not followed. */
-	if (refresh(warden, &error) < 0)
+	while ((length = recv(source->fd, packet, sizeof(packet), MSG_DONTWAIT)) > 0)
+		anew |= concerns(packet, length);
+	/* The list is read anew, not followed: some were lost. */
+	anew |= length < 0 && errno == ENOBUFS;
+	if (anew && refresh(warden, &error) < 0)
 		fprintf(stderr, "ambitd: %s\n", error.text);
 }
 
@@ -103,7 +191,8 @@ int addresses_open(struct warden *warden, struct error *error)
 {
 	struct sockaddr_nl groups = {
 		.nl_family = AF_NETLINK,
-		.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+		.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			     RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
 	};
 	/* First the subscription, so that no change falls between. */
 	OWN_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);

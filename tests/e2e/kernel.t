@@ -28,6 +28,7 @@ trap 'exit 1' HUP INT TERM
 mount -t bpf -o mode=0700 bpf "$pins"
 mkdir "$parent"
 ip link set lo up
+ip addr add 198.51.100.1/24 broadcast 198.51.100.255 dev lo
 ip route add local 0.0.0.0/0 dev lo
 ip -6 route add local ::/0 dev lo
 # ICMP echo sockets are then there for the outside, hence refused, not missing.

@@ -127,6 +127,18 @@ int do_tcp(const struct place *place, int UNUSED unused)
 						place->length));
 }
 
+/* From `place`, to "any": where the kernel leads that then is not in sight. */
+int do_tcp_any_from(const struct place *place, int port)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET,
+				   .sin_port = htons((uint16_t)port) };
+	int fd = open_for(place, SOCK_STREAM);
+
+	if (bind(fd, address_of(place), place->length) < 0)
+		return finish(fd, -1);
+	return finish(fd, connect(fd, (struct sockaddr *)&any, sizeof(any)));
+}
+
 int do_fast_open_sendto(const struct place *place, int UNUSED unused)
 {
 	int fd = open_for(place, SOCK_STREAM);

@@ -33,6 +33,7 @@ void agent_end(struct agent *agent);
 
 /* The socket is closed again, unless a number is part of the name's meaning. */
 int do_tcp(const struct place *place, int unused);
+int do_tcp_any_from(const struct place *place, int port);
 int do_fast_open_sendto(const struct place *place, int unused);
 int do_fast_open_sendmsg(const struct place *place, int unused);
 int do_fast_open_sendmmsg(const struct place *place, int unused);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define ANY_RULE -1
+#define BROADCAST "198.51.100.255"	/* kernel.t has an interface for it */
 
 void judged(struct bounded *bounded, int result, const struct expected *expected,
 	    const char *format, ...)
@@ -138,8 +139,16 @@ void test_ways(struct outside *outside)
 	bounded_start(&agent, "ways", 5);
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
 		test_way(&agent, &ways[i]);
+	/* Judged, recorded, and then also what the kernel is asked for. */
+	policy_clear(&agent);
+	policy_allow(&agent, BROADCAST, 32, TCP, TCP_PORT, TCP_PORT);
+	bounded_apply(&agent);
+	judged(&agent, bounded_do(&agent, do_tcp_any_from, BROADCAST, 0, TCP_PORT),
+	       &(struct expected){ -ENETUNREACH, CONNECT, AMBIT_ALLOWED,
+				   AMBIT_REASON_RULE, 0, BROADCAST, TCP_PORT },
+	       "TCP to 0.0.0.0 from a broadcast address is no TCP to loopback");
 	struct ambit_tally tally = bounded_tally(&agent);
-	is_int((long long)tally.attempts, 2 * sizeof(ways) / sizeof(*ways),
+	is_int((long long)tally.attempts, 2 * sizeof(ways) / sizeof(*ways) + 1,
 	       "every attempt was numbered once");
 	is_int((long long)tally.lost, 0, "none was lost");
 	bounded_end(&agent);
@@ -312,6 +321,11 @@ static const struct {
 	{ "IPV6_UNICAST_IF", OPTION(41, 76), AMBIT_REASON_ROUTING },
 	{ "IP_OPTIONS", OPTION(0, 4), AMBIT_REASON_ROUTING },
 	{ "IP_TRANSPARENT", OPTION(0, 19), AMBIT_REASON_OPTION },
+	{ "IP_FREEBIND", OPTION(0, 15), AMBIT_REASON_OPTION },
+	{ "IPV6_FREEBIND", OPTION(41, 78), AMBIT_REASON_OPTION },
+	{ "IPV6_PKTINFO", OPTION(41, 50), AMBIT_REASON_ROUTING },
+	{ "UDP_ENCAP", OPTION(17, 100), AMBIT_REASON_OPTION },
+	{ "SO_TXTIME", OPTION(1, 61), AMBIT_REASON_OPTION },
 	{ "IP_UNICAST_IF", OPTION(0, 50), AMBIT_REASON_ROUTING },
 	{ "TCP_REPAIR", OPTION(6, 19), AMBIT_REASON_OPTION },
 	{ "TCP_ULP", OPTION(6, 31), AMBIT_REASON_OPTION },

@@ -36,6 +36,9 @@ static struct {
 
 static const char *step = "start";
 
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
 #define TRY(name, call)                  \
 	do {                             \
 		step = name;             \
@@ -97,6 +100,21 @@ static int tcp_again(void)
 	TRY("dissolve", connect(fd, &(struct sockaddr){ .sa_family = AF_UNSPEC },
 				sizeof(struct sockaddr)));
 	return stream_to(fd);
+}
+
+/* From ADDRESS, to where the kernel leads "any" then. */
+static int tcp_any_from(void)
+{
+	struct sockaddr_in from = to.v4, any = to.v4;
+	int fd;
+
+	from.sin_port = 0;
+	any.sin_addr.s_addr = INADDR_ANY;
+	TRY("socket", fd = socket(AF_INET, SOCK_STREAM, 0));
+	TRY("bind", bind(fd, (struct sockaddr *)&from, sizeof(from)));
+	TRY("connect", connect(fd, (struct sockaddr *)&any, sizeof(any)));
+	TRY("send", send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL));
+	return answered(fd);
 }
 
 static int mptcp(void)
@@ -384,6 +402,42 @@ static int route_v6(void)
 	return 0;
 }
 
+/* Somebody else's address as one's own. */
+static int freebind(int family, int level, int option)
+{
+	int fd, one = 1;
+
+	TRY("socket", fd = socket(family, SOCK_DGRAM, 0));
+	TRY("option", setsockopt(fd, level, option, &one, sizeof(one)));
+	return 0;
+}
+
+static int freebind_v4(void)
+{
+	return freebind(AF_INET, IPPROTO_IP, IP_FREEBIND);
+}
+
+static int freebind_v6(void)
+{
+	return freebind(AF_INET6, IPPROTO_IPV6, IPV6_FREEBIND);
+}
+
+static int freebind_v4_in_v6(void)
+{
+	return freebind(AF_INET6, IPPROTO_IP, IP_FREEBIND);
+}
+
+static int source_v6(void)
+{
+	struct in6_pktinfo source = { .ipi6_ifindex = 1 };
+	int fd;
+
+	TRY("socket", fd = socket(AF_INET6, SOCK_DGRAM, 0));
+	TRY("option", setsockopt(fd, IPPROTO_IPV6, IPV6_PKTINFO, &source,
+				 sizeof(source)));
+	return 0;
+}
+
 static int route_v4(void)
 {
 	unsigned char options[8] = { 131, 7, 4 };
@@ -449,6 +503,9 @@ static const struct way {
 	int (*go)(void);
 } ways[] = {
 	{ "tcp", tcp }, { "tcp-mapped", tcp_mapped }, { "tcp-again", tcp_again },
+	{ "tcp-any-from", tcp_any_from }, { "freebind-v4", freebind_v4 },
+	{ "freebind-v6", freebind_v6 }, { "freebind-v4-in-v6", freebind_v4_in_v6 },
+	{ "source-v6", source_v6 },
 	{ "mptcp", mptcp }, { "fast-sendto", fast_sendto },
 	{ "fast-sendmsg", fast_sendmsg }, { "fast-sendmmsg", fast_sendmmsg },
 	{ "fast-option", fast_option }, { "udp-sendto", udp_sendto },

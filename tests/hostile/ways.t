@@ -117,11 +117,24 @@ ping|socket EPERM|0|-
 raw|socket EPERM|0|-
 route-v6|option EPERM|0|-||6
 route-v4|option EPERM|0|-
+freebind-v4|option EPERM|1|-
+freebind-v6|option EPERM|1|-
+freebind-v4-in-v6|option EPERM|1|-
+source-v6|option EPERM|1|-
 route-v6-control|send EPERM|1|-||6
 listen|listen EPERM|0|-
 bind|bind EPERM|1|-
 bind-udp|bind EPERM|1|-
 TABLE
+
+# Addresses that are the node's without being an interface's; of a way that worked
+# outside the wide profile would let none through.
+for route in "198.19.$NET_NUMBER.5" "198.19.$NET_NUMBER.64/27" "fd00:c:$NET_NUMBER::5"; do
+	ip route add local "$route" dev lo || bail_out "no local route"
+	at_exit "ip route del local $route dev lo"
+done
+is "outside, 0.0.0.0 from the broadcast address is loopback" \
+	"$(build/tests/bin/ways tcp-any-from "$NET4.255" 7001)" done
 
 # ---- addresses that stand for others --------------------------------------------
 # name | profile | way | address | port | result | denied records
@@ -149,6 +162,12 @@ never by a wide entry: loopback|wide|tcp|127.0.0.1|7001|connect EPERM|1
 never by a wide entry: 0.0.0.0|wide|tcp|0.0.0.0|7001|connect EPERM|1
 never by a wide entry: the node's own address|wide|tcp|$NET4.1|7001|connect EPERM|1
 never by a wide entry: the same, mapped|wide|tcp-mapped|$NET4.1|7001|connect EPERM|1
+never by a wide entry: the node's broadcast address|wide|tcp|$NET4.255|7001|connect EPERM|1
+never by a wide entry: what is routed here|wide|tcp|198.19.$NET_NUMBER.5|7001|connect EPERM|1
+never by a wide entry: a block that is routed here|wide|tcp|198.19.$NET_NUMBER.70|7001|connect EPERM|1
+never by a wide entry: the same of IPv6|wide|tcp|fd00:c:$NET_NUMBER::5|7001|connect EPERM|1
+never by a wide entry: 0.0.0.0 from the broadcast address|wide|tcp-any-from|$NET4.255|7001|connect EPERM|1
+0.0.0.0 from an address of its own, listed|loopback|tcp-any-from|127.0.0.1|7001|done|0
 listed for listening|listener|bind|127.0.0.1|7002|done|0
 listed for listening, another port|listener|bind|127.0.0.1|7003|bind EPERM|1
 listed for loopback only|listener|bind-udp|0.0.0.0|7002|bind EPERM|1
