@@ -1,0 +1,109 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The node's processes are stopped or killed while an end is under way: agents end all
+# the same.  A service that reads no more keeps the warden from nothing; what was begun
+# before the warden was killed goes on behind it.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/node.sh
+. tests/lib/dns.sh
+node_directory
+dns_node 192.0.2.53
+node_start
+profile plain 'run: {grace: 1s}'
+profile stubborn 'run: {grace: 3s}'
+profile brief 'run: {lifetime: 3s}'
+profile asks 'egress: [{to: listed.example.com, ports: [443]}]'
+STUBBORN='import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+while True: signal.pause()'
+# Questions for what no entry lists: each is a record, by way of the warden.
+ASKS='import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("127.86.0.1", 53))
+i = 0
+while True:
+    i += 1
+    try:
+        s.send(struct.pack(">6H", i & 65535, 256, 1, 0, 0, 0) + b"\x06n%05d\x04test\0\0\1\0\1" % (i % 100000))
+    except OSError:
+        pass'
+
+pid_of() { ambit inspect "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["pid"])'; }
+until_launched() {
+	timeout 30 sh -c 'until ambit run --quiet --profile plain -- /bin/true; do :; done' 2>/dev/null
+}
+
+# ---- a service that does not read ---------------------------------------------------
+# By launches the porter's queue fills, by lookups the recorder's.
+for service in ambit-porter ambit-recorder; do
+	victim=$(node_pid $service)
+	ambit run --profile brief --name brief --detach -- sleep 600 >/dev/null
+	ambit run --profile plain --name killed --detach -- sleep 600 >/dev/null
+	brief=$(pid_of brief) killed=$(pid_of killed)
+	ambit run --profile asks --name asks --detach -- python3 -c "$ASKS" >/dev/null
+	kill -STOP "$victim"
+	if [ $service = ambit-porter ]; then
+		timeout 60 sh -c 'i=0; while [ $i -lt 400 ]; do
+			ambit run --quiet --profile plain -- /bin/true; i=$((i + 1)); done' 2>/dev/null
+	fi
+	ok "$service stopped: a lifetime ends" gone "$brief"
+	ok "$service stopped: a kill" timeout 20 ambit kill killed --reason test
+	ok "$service stopped: it ended" gone "$killed"
+	ok "$service stopped: ps answers" timeout 5 ambit ps
+	ok "$service stopped: it is ended" gone "$victim"
+	ok "$service stopped: another is there" until_launched
+	ok "$service: the asking agent ends" timeout 20 ambit kill asks --reason test
+done
+
+# ---- a retirement outlives the warden -------------------------------------------------
+for how in "stubborn" "--profile stubborn"; do
+	mkfifo "$TAP_DIRECTORY/up"
+	ambit run --quiet --profile stubborn --name stubborn -- python3 -c "$STUBBORN" >"$TAP_DIRECTORY/up" &
+	caller=$!
+	read -r line <"$TAP_DIRECTORY/up"
+	rm "$TAP_DIRECTORY/up"
+	ambit run --profile plain --name stays --detach -- sleep 600 >/dev/null
+	agent=$(pid_of stubborn)
+	# shellcheck disable=SC2086
+	timeout 30 ambit retire $how --reason test 2>/dev/null &
+	retires=$!
+	timeout 10 sh -c 'until ambit ps | grep -q "stubborn.*retiring"; do :; done' || fail "it is retiring"
+	victim=$(node_pid ambitd)
+	kill -KILL "$victim"
+	gone "$victim"
+	ok "retire $how: it ends though the warden was killed" gone "$agent"
+	wait $caller
+	is "retire $how: its caller hears how" "$?" 137
+	wait $retires
+	until_launched
+	like "retire $how: another agent is left alone" "$(ambit ps)" "stays" "running"
+	ambit kill stays --reason test >/dev/null
+done
+like "the reason is the first one" "$(ambit audit show --agent stubborn)" "agent ended: stubborn: retired (exit 137)"
+refused "the profile stays retired" 125 retired ambit_run stubborn true
+
+# ---- so does what an agent is for: its caller ------------------------------------------
+ambit run --quiet --profile plain --name stays -- sleep 600 &
+stays=$!
+ambit run --quiet --profile plain --name left -- sleep 600 2>/dev/null &
+left=$!
+ambit run --quiet --profile plain --name away -- sleep 600 2>/dev/null &
+away=$!
+timeout 20 sh -c 'until [ "$(ambit ps | grep -c running)" = 3 ]; do :; done' || fail "three run"
+left_pid=$(pid_of left) away_pid=$(pid_of away)
+victim=$(node_pid ambitd)
+kill -KILL "$away" "$victim"
+gone "$victim"
+until_launched
+timeout 20 sh -c 'until ambit ps | grep -q "stays.*running"; do :; done' || fail "it was adopted"
+kill -KILL "$left"
+ok "a caller that came back and was killed: its agent ends" gone "$left_pid"
+ok "a caller that was killed meanwhile: its agent ends" gone "$away_pid"
+like "the third is left alone" "$(ambit ps)" "stays" "running"
+ambit kill stays --reason test >/dev/null
+wait "$stays"
+is "its caller hears how" "$?" 137
+wait "$left" "$away"
+finish
