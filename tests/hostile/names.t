@@ -138,6 +138,27 @@ ok "… its excess is a record or two, of the packets and of the questions" test
 ok "… of many questions" test "$(ambit audit show --json --agent flooder |
 	grep -o '"dropped_packets":[0-9]*' | tail -n 1 | cut -d: -f2)" -gt 1000
 
+# ---- a list that changes while questions are under way ---------------------------------
+EVIL="  - {to: \"*.evil.test\", ports: [7000], tls: \"off\"}"
+profile changes "files: {read: [$WORK]}" "egress:" "$EVIL" "  - {to: goes.test, ports: [7000], tls: \"off\"}"
+mkfifo "$TAP_DIRECTORY/changed" "$TAP_DIRECTORY/answers"
+: >"$DNS_LOG"
+ambit run --quiet --profile changes --name changes -- sh -c \
+	"'$WORK/lookups' ask silent.evil.test & read -r line; wait; '$WORK/lookups' ask good.evil.test" \
+	<"$TAP_DIRECTORY/changed" >"$TAP_DIRECTORY/answers" &
+CHANGES=$!
+exec 7>"$TAP_DIRECTORY/changed" 8<"$TAP_DIRECTORY/answers"
+timeout 20 sh -c "until grep -q silent '$DNS_LOG'; do :; done" || fail "silent is asked for"
+profile changes "files: {read: [$WORK]}" "egress:" "$EVIL"
+runs "reload while a question is under way" 0 ambit reload changes --reason test
+echo go >&7
+read -r line <&8
+is "the question ends as it would have" "$line" "rcode 2:"
+read -r line <&8
+is "… and the next is answered" "$line" "rcode 0: $NET4.3"
+exec 7>&- 8<&-
+wait $CHANGES
+
 # ---- somebody else asks in an agent's name ---------------------------------------------
 mkfifo "$TAP_DIRECTORY/to" "$TAP_DIRECTORY/from"
 ambit run --quiet --profile bounded --name victim -- sh -c \
