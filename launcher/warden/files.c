@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An agent's private files: see files.h. */
+/* Files: see files.h. */
 #include "files.h"
 
 #include "base/own.h"
@@ -7,7 +7,9 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 static int write_at(int directory, const char *name, const char *text)
 {
@@ -89,4 +91,39 @@ void files_discard(struct agent *agent)
 {
 	remove_tree(agent->warden->instances, agent->id);
 	state_remove(agent);
+}
+
+int files_directory(const char *path, uint32_t uid, mode_t mode, int *ret_fd,
+		    struct error *error)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return error_errno(error, errno, "%s", path);
+	OWN_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fchown(fd, uid, uid) < 0 || fchmod(fd, mode) < 0)
+		return error_errno(error, errno, "%s", path);
+	*ret_fd = own_take_fd(&fd);
+	return 0;
+}
+
+int files_audit_socket(const struct warden *warden, int *ret_fd,
+		       struct error *error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
+		     warden->config.run, AMBIT_AUDIT_SOCKET) >=
+	    (int)sizeof(address.sun_path))
+		return error_errno(error, ENAMETOOLONG, "%s", warden->config.run);
+	OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unlink(address.sun_path);
+	mode_t old = umask(0177);
+	int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address,
+				       sizeof(address));
+	int failure = errno;
+	umask(old);
+	if (bound < 0 || listen(fd, 16) < 0)
+		return error_errno(error, bound < 0 ? failure : errno, "%s",
+				   address.sun_path);
+	*ret_fd = own_take_fd(&fd);
+	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An agent's private files, as it finds them under /run/ambit. */
+/* An agent's private files, as it finds them under /run/ambit, and those of services. */
 #ifndef WARDEN_FILES_H
 #define WARDEN_FILES_H
 
@@ -10,5 +10,12 @@ int files_make(const struct agent *agent, struct error *error);
 
 /* Removes it, with what the porter wrote, and the agent's state. */
 void files_discard(struct agent *agent);
+
+/* What services are started with: a directory of one of them (made, owned, opened), and
+ * the audit pipe's listening socket.  *ret_fd is the caller's to close. */
+int files_directory(const char *path, uint32_t uid, mode_t mode, int *ret_fd,
+		    struct error *error);
+int files_audit_socket(const struct warden *warden, int *ret_fd,
+		       struct error *error);
 
 #endif

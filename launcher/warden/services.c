@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "credentials.h"
 #include "end.h"
+#include "files.h"
 #include "admitted.h"
 #include "launch.h"
 #include "names.h"
@@ -19,8 +20,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define READY_MS 10000
@@ -75,42 +74,6 @@ int services_ready(const struct warden *warden)
 	return 1;
 }
 
-/* A directory that belongs to one service: made, owned, opened. */
-static int own_directory(const char *path, uint32_t uid, mode_t mode,
-			 int *ret_fd, struct error *error)
-{
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return error_errno(error, errno, "%s", path);
-	OWN_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchown(fd, uid, uid) < 0 || fchmod(fd, mode) < 0)
-		return error_errno(error, errno, "%s", path);
-	*ret_fd = own_take_fd(&fd);
-	return 0;
-}
-
-static int listen_audit(const struct warden *warden, int *ret_fd,
-			struct error *error)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
-		     warden->config.run, AMBIT_AUDIT_SOCKET) >=
-	    (int)sizeof(address.sun_path))
-		return error_errno(error, ENAMETOOLONG, "%s", warden->config.run);
-	OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(address.sun_path);
-	mode_t old = umask(0177);
-	int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address,
-				       sizeof(address));
-	int failure = errno;
-	umask(old);
-	if (bound < 0 || listen(fd, 16) < 0)
-		return error_errno(error, bound < 0 ? failure : errno, "%s",
-				   address.sun_path);
-	*ret_fd = own_take_fd(&fd);
-	return 0;
-}
-
 /* The descriptors a service starts with, from number 3 on: its socket first.
  * Returns how many, or a negative errno; ret_fds are the caller's to close. */
 static int service_fds(struct warden *warden, enum service_kind kind,
@@ -122,15 +85,15 @@ static int service_fds(struct warden *warden, enum service_kind kind,
 
 	switch (kind) {
 	case SERVICE_RECORDER:
-		failed = own_directory(warden->config.log, uid, 0750,
+		failed = files_directory(warden->config.log, uid, 0750,
 				       &ret_fds[1], error);
 		if (!failed)
-			failed = listen_audit(warden, &ret_fds[2], error);
+			failed = files_audit_socket(warden, &ret_fds[2], error);
 		break;
 	case SERVICE_ISSUER:
 		ret_fds[1] = own_take_fd(&pair[0]);
 		snprintf(path, sizeof(path), "%s/keys", warden->config.state);
-		failed = own_directory(path, uid, 0700, &ret_fds[2], error);
+		failed = files_directory(path, uid, 0700, &ret_fds[2], error);
 		break;
 	default:
 		ret_fds[1] = own_take_fd(&pair[1]);

@@ -52,10 +52,9 @@ static void *serve(void *unused)
 			break;
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 		ssize_t length = recv(fd, bytes, sizeof(bytes), 0);
-		/* The first hello does not count; the client may be gone by now. */
+		/* The first hello does not count; its client may be gone by now. */
 		if (length > 0 && server.retry)
-			length = send(fd, retry_request, sizeof(retry_request),
-				      MSG_NOSIGNAL) < 0 ?
+			length = send(fd, retry_request, sizeof(retry_request), MSG_NOSIGNAL) < 0 ?
 					 0 : recv(fd, bytes, sizeof(bytes), 0);
 		server.bytes = length > 0 ? (unsigned)length : 0;
 		if (length > 0 && send(fd, "k", 1, MSG_NOSIGNAL) == 1)
@@ -68,11 +67,11 @@ static void *serve(void *unused)
 
 static void *execute(void *unused)
 {
-	while (!server.stop) {
-		struct pollfd wait = { tls_condemned(node.kernel), POLLIN, 0 };
+	struct pollfd wait = { tls_condemned(node.kernel), POLLIN, 0 };
+
+	while (!server.stop)
 		if (poll(&wait, 1, 100) == 1)
 			tls_execute(node.kernel);
-	}
 	return unused;
 }
 
@@ -288,12 +287,9 @@ static void one_row(struct bounded *agent, size_t i, const char *to)
 		diag("%d after %d us", result, took);
 	if (!ok(recorded(agent, row), "… and a record says why"))
 		for (size_t r = 0; r < record_count; r++)
-			diag("attempt %d verdict %d reason %d %.*s",
-			     records[r].attempt, records[r].verdict,
-			     records[r].reason, records[r].path_length,
-			     records[r].path);
-	if (!ok(row->way == AGAIN || !server.bytes, "… the server has no byte"))
-		diag("%u bytes", server.bytes);
+			diag("attempt %d verdict %d reason %d", records[r].attempt,
+			     records[r].verdict, records[r].reason);
+	ok(row->way == AGAIN || !server.bytes, "… the server has no byte");
 }
 
 static void add_names(int remove)

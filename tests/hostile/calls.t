@@ -17,9 +17,9 @@ serve python3 tests/lib/echo.py "unix:$WORK/given/socket" "unix:$WORK/listed/soc
 	"abstract:ambit-test-$$"
 # Where no hook sees who connects (before 6.7) there are no unix sockets with a name, and
 # where memory files are executable by themselves (before 6.3) there are none.
-UNIX=EPERM UNIX_RECORDS=0 MEMFD=done LISTED=
+UNIX=EPERM UNIX_RECORDS=0 UNIX_OWN=EBADF MEMFD=done LISTED=
 if proven "unix connect hook"; then
-	UNIX=done UNIX_RECORDS=1 LISTED="
+	UNIX=done UNIX_RECORDS=1 UNIX_OWN=EPERM LISTED="
 egress:
   - {to: \"unix:$WORK/listed/socket\", tool: listed}"
 fi
@@ -72,7 +72,7 @@ socket-inet6|done|0
 socket-unix|$UNIX|0
 socket-route|done|0
 socketpair|done|0
-unix-own|EPERM|0
+unix-own|$UNIX_OWN|0
 memfd|$MEMFD|0
 jit|done|0
 socket-raw|EPERM|0
