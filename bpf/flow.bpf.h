@@ -59,6 +59,8 @@ struct flow {
 	/* How often the leaf program of a hook has run and the wall's not yet.
 	 * Counted whatever the leaf decided: its own refusal stands anyway. */
 	__s32 pending[HOOKS];
+	__u32 counted;		/* 1: one of its agent's open sockets */
+	__u32 pad;
 };
 
 _Static_assert(sizeof(struct flow) == AMBIT_FLOW_BYTES &&

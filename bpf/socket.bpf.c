@@ -5,6 +5,7 @@
  * setsockopt: no option that sends packets elsewhere than their address says, or
  *	that takes a socket out of the hooks' sight.  IPv6 segment routing is
  *	open to everybody and shows the hooks a decoy.
+ *	An agent has so many at once, which release counts.
  * bind4, bind6: only listed ports; any port that the kernel picks is fine, since
  *	the packet wall answers nobody on it.
  *
@@ -64,6 +65,22 @@
 	/* Sends pages that can be written after they were judged. */ \
 	X(LEVEL_SOCKET, SO_ZEROCOPY, OPTION)
 
+static __always_inline int takes_place(const struct ambit_policy *policy,
+				       struct flow *flow)
+{
+	struct ambit_tally *tally = tally_of(policy->slot);
+
+	if (!tally)
+		return 0;
+	/* Signed: of a slot that was given on, more may go than came. */
+	if ((__s64)__sync_fetch_and_add(&tally->sockets, 1) >= AMBIT_SOCKETS) {
+		__sync_fetch_and_add(&tally->sockets, -1);
+		return 0;
+	}
+	flow->counted = 1;
+	return 1;
+}
+
 SEC("cgroup/sock_create")
 int leaf_create(struct bpf_sock *ctx)
 {
@@ -74,18 +91,37 @@ int leaf_create(struct bpf_sock *ctx)
 		.family = (__u8)ctx->family,
 	};
 
-	if (!flow_enter(ctx, HOOK_CREATE))
+	struct flow *flow = flow_enter(ctx, HOOK_CREATE);
+	if (!flow)
 		return REFUSE;
 	/* Here the kernel has resolved protocol 0. */
 	int inet = ctx->family == FAMILY_INET || ctx->family == FAMILY_INET6;
 	int known = (ctx->type == TYPE_STREAM && ctx->protocol == IPPROTO_TCP) ||
 		    (ctx->type == TYPE_DGRAM && ctx->protocol == IPPROTO_UDP);
-	if (inet && known && policy->state != AMBIT_POLICY_NONE)
+	int wanted = inet && known && policy->state != AMBIT_POLICY_NONE;
+	if (wanted && takes_place(policy, flow))
 		return PASS;
-	denied(&attempt, AMBIT_REASON_FAMILY);
+	denied(&attempt, wanted ? AMBIT_REASON_SOCKETS : AMBIT_REASON_FAMILY);
 	attempt.cookie = bpf_get_socket_cookie(ctx);
 	record_attempt(policy, &attempt);
 	return REFUSE;
+}
+
+/* Also of sockets that were passed on; of one that was accepted, which nobody counted,
+ * there is no storage yet, or none of ours. */
+SEC("cgroup/sock_release")
+int leaf_release(struct bpf_sock *ctx)
+{
+	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
+	struct flow *flow = bpf_sk_storage_get(&flows, ctx, 0, 0);
+
+	if (!flow || !flow->counted)
+		return PASS;
+	flow->counted = 0;
+	struct ambit_tally *tally = tally_of(policy->slot);
+	if (tally)
+		__sync_fetch_and_add(&tally->sockets, -1);
+	return PASS;
 }
 
 SEC("cgroup/setsockopt")

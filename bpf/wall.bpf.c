@@ -83,6 +83,13 @@ int wall_create(struct bpf_sock *ctx)
 	return holds_attempt(ctx, HOOK_CREATE);
 }
 
+/* Ends what was decided before. */
+SEC("cgroup/sock_release")
+int wall_release(struct bpf_sock *ctx)
+{
+	return PASS;
+}
+
 SEC("cgroup/setsockopt")
 int wall_option(struct bpf_sockopt *ctx)
 {

@@ -17,7 +17,7 @@
 
 /* Grows with each change of what this file says: a warden takes over only the
  * pinned programs and maps that say the same. */
-#define AMBIT_KERNEL_VERSION 10
+#define AMBIT_KERNEL_VERSION 11
 
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
 #define AMBIT_EGRESS 256	/* egress entries of one profile */
@@ -48,6 +48,10 @@
 #define AMBIT_REFUSALS_SECOND 500U
 #define AMBIT_ALLOWED_BURST 262144U
 #define AMBIT_ALLOWED_SECOND 4000U
+
+/* Internet sockets that one agent may have open: each can hold a port of the range that
+ * all programs of the node take theirs from, with no rule and no packet. */
+#define AMBIT_SOCKETS 4096
 
 /*
  * Names.  An agent's resolver is AMBIT_RESOLVER, port 53; what it sends there is
@@ -116,7 +120,7 @@ struct ambit_server_name {
 
 /* What a socket's storage begins with, as sock_diag(7) shows it: where it may send
  * to and which egress entry allowed that.  TCP uses the first of `known` alone. */
-#define AMBIT_FLOW_BYTES 176
+#define AMBIT_FLOW_BYTES 184
 #define AMBIT_FLOW_KNOWN 4
 struct ambit_flow {
 	__u32 lock, next;
@@ -191,7 +195,7 @@ struct ambit_tally {
 	__u64 allowed;		/* attempts that were recorded and allowed */
 	__u64 paced_ns;		/* when all refusals so far are paid for */
 	__u64 paced_allowed_ns;	/* … and all that was allowed */
-	__u64 pad;
+	__s64 sockets;		/* internet sockets that are open */
 };
 
 /*
@@ -262,7 +266,8 @@ struct ambit_asker {
 	X(TLS_NO_NAME, 15, "the TLS hello names no server")                 \
 	X(NOT_TLS, 16, "the entry asks for TLS and this is none")           \
 	X(TLS_UNREADABLE, 17, "the TLS hello can't be read in its first packet") \
-	X(RATE, 18, "more lookups than the node answers")
+	X(RATE, 18, "more lookups than the node answers")                   \
+	X(SOCKETS, 19, "more sockets at once than one agent may have")
 
 #define AMBIT_KERNEL_ENUM(name, number, word) AMBIT_ATTEMPT_##name = number,
 enum ambit_attempt { AMBIT_ATTEMPTS(AMBIT_KERNEL_ENUM) };

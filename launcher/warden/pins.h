@@ -29,6 +29,7 @@
 	X(bind4, BPF_CGROUP_INET4_BIND, 0)          \
 	X(bind6, BPF_CGROUP_INET6_BIND, 0)          \
 	X(create, BPF_CGROUP_INET_SOCK_CREATE, 0)   \
+	X(release, BPF_CGROUP_INET_SOCK_RELEASE, 0) \
 	X(option, BPF_CGROUP_SETSOCKOPT, 0)         \
 	X(egress, BPF_CGROUP_INET_EGRESS, 0)        \
 	X(ingress, BPF_CGROUP_INET_INGRESS, 0)      \

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -344,6 +345,23 @@ int do_many(const struct place *place, int count)
 		close(fd);
 	}
 	return allowed;
+}
+
+/* How many sockets are had at once; then none. */
+int do_hold(const struct place UNUSED *unused, int count)
+{
+	const struct rlimit room = { (rlim_t)count + 64, (rlim_t)count + 64 };
+	int *held = calloc((size_t)count, sizeof(*held)), had = 0;
+
+	if (!held || setrlimit(RLIMIT_NOFILE, &room) < 0)
+		return -errno;
+	while (had < count &&
+	       (held[had] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) >= 0)
+		had++;
+	for (int i = 0; i < had; i++)
+		close(held[i]);
+	free(held);
+	return had;
 }
 
 /* ---- kept sockets ---- */

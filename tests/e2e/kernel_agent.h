@@ -77,6 +77,7 @@ int kept_port(const struct place *unused, int number);
 int kept_close(const struct place *unused, int number);
 
 /* Binds a new socket; `type` is SOCK_STREAM or SOCK_DGRAM. */
+int do_hold(const struct place *unused, int count);
 int do_bind(const struct place *place, int type);
 /* As many new UDP sockets connected to `place`; how many were allowed. */
 int do_many(const struct place *place, int count);

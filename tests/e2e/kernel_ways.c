@@ -436,6 +436,14 @@ void test_sockets(struct outside *outside)
 			      WHAT(AF_INET6, type, 0)) == 0 &&
 		   records_read() == 0, "socket %s: allowed, no record",
 		   type == SOCK_STREAM ? "TCP" : "UDP");
+	for (int i = 0; i < 2; i++) {
+		is_int(bounded_do(&agent, do_hold, NULL, 0, AMBIT_SOCKETS + 9),
+		       AMBIT_SOCKETS, i ? "as many again, once they are closed" :
+					  "so many sockets at once, no more");
+		ok(records_read() == 1 && records[0].reason == AMBIT_REASON_SOCKETS,
+		   "… and a record says why");
+	}
+	is_int(bounded_tally(&agent).sockets, 0, "none is left");
 	test_options(&agent);
 	test_binds(&agent);
 	bounded_end(&agent);
