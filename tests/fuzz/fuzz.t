@@ -25,5 +25,6 @@ done
 
 # Not C, and nothing guides it: mutants of the kept texts.
 run python3 tests/fuzz/manifest.py "$seconds" tests/hostile/manifest tests/fuzz/manifest/*
-like "manifest: the kept texts and $seconds seconds of mutants" "$OUT$ERR" "^read [0-9]* taken [1-9]"
+is "manifest: the kept texts and $seconds seconds of mutants" \
+	"$(sed 's/^read [0-9]* taken [1-9][0-9]*$/read and taken/' <<<"$OUT$ERR")" "read and taken"
 finish
