@@ -43,9 +43,10 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(wildcard bpf/*.h tests/unit/*.h launcher/por
 
 check: deps
 	@$(MAKE) --no-print-directory all $(UNIT) $(TEST_BINS) $(FUZZERS) lint
-	prove --merge --timer --failures --comments $(UNIT) $(sort $(wildcard tests/fuzz/*.t tests/e2e/*.t tests/hostile/*.t))
+	AMBIT_KERNELS=brief prove --merge --timer --failures --comments $(UNIT) \
+		$(sort $(wildcard tests/fuzz/*.t tests/e2e/*.t tests/hostile/*.t)) tests/kernels/run
 
-# The same on Debian's kernels, each booted by qemu.  Needs what `make check` built.
+# More tests on Debian's kernels, each booted by qemu, than `make check` runs there.
 check-kernels: deps
 	@$(MAKE) --no-print-directory all $(TEST_BINS)
 	prove --merge --timer --failures --comments tests/kernels/run
