@@ -84,6 +84,9 @@ static const struct entry {
 	{ "/etc/python3", BIND, 1, NULL },
 	{ "/etc/python3.11", BIND, 1, NULL },
 	{ "/etc/python3.13", BIND, 1, NULL },
+	{ "/etc/java-17-openjdk", BIND, 1, NULL },
+	{ "/etc/java-21-openjdk", BIND, 1, NULL },
+	{ "/etc/fonts", BIND, 1, NULL },
 };
 
 static const struct device {

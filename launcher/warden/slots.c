@@ -180,6 +180,16 @@ static int is_waiting(const struct agent *agent)
 	return agent->gate_prepared && poll(&gate, 1, 0) == 0;
 }
 
+/* Places for launches to come must not stand in the way of one that is here. */
+static int is_crowded(const struct warden *warden)
+{
+	unsigned taken = warden->agent_count;
+
+	for (const struct compiled *one = warden->compiled; one; one = one->next)
+		taken += one->prepared;
+	return taken + AHEAD > agents_most(warden) * 3 / 4;
+}
+
 /* What was mounted must still be what the profile lists, and the process must
  * wait for its request. */
 int slots_take(struct warden *warden, struct compiled *compiled,
@@ -204,6 +214,9 @@ int slots_take(struct warden *warden, struct compiled *compiled,
 		*ret_agent = agent;
 		return 0;
 	}
+	/* Launches that follow each other leave no quiet moment to make room in. */
+	if (is_crowded(warden))
+		discard_all(warden, NULL);
 	int failed = agents_new(warden, &agent, error);
 	if (failed)
 		return failed;
@@ -241,16 +254,6 @@ static void expire(struct warden *warden, void *data)
 		discard_all(warden, one);
 	}
 	watch_use(warden);
-}
-
-/* Places for launches to come must not stand in the way of one that is here. */
-static int is_crowded(const struct warden *warden)
-{
-	unsigned taken = warden->agent_count;
-
-	for (const struct compiled *one = warden->compiled; one; one = one->next)
-		taken += one->prepared;
-	return taken + AHEAD > agents_most(warden) * 3 / 4;
 }
 
 static void quiet(struct warden *warden, void *data)
