@@ -2,10 +2,10 @@
 /*
  * sock_create: only TCP and UDP over IPv4 and IPv6.  The packet wall knows no
  *	other, and UDP-Lite, ping, SCTP or MPTCP sockets pass by some hooks.
+ *	An agent has so many at once; sock_release counts them down.
  * setsockopt: no option that sends packets elsewhere than their address says, or
  *	that takes a socket out of the hooks' sight.  IPv6 segment routing is
  *	open to everybody and shows the hooks a decoy.
- *	An agent has so many at once, which release counts.
  * bind4, bind6: only listed ports; any port that the kernel picks is fine, since
  *	the packet wall answers nobody on it.
  *

@@ -18,9 +18,9 @@ static size_t count;
 
 static void put(int family, const void *bytes)
 {
-	if (count == MOST)
+	if (count++ >= MOST)
 		return;
-	uint8_t *address = addresses[count++];
+	uint8_t *address = addresses[count - 1];
 	memset(address, 0, 16);
 	if (family == AF_INET6) {
 		memcpy(address, bytes, 16);
@@ -154,6 +154,10 @@ static int refresh(struct warden *warden, struct error *error)
 		failed = dump_routes(fd, AF_INET6, error);
 	if (failed)
 		return failed;
+	/* What is left out would be taken for somebody else's. */
+	if (count > MOST)
+		return error_set(error, ENOSPC, "addresses: the node has %zu, and no "
+				 "more than %d can be kept from its agents", count, MOST);
 	return kernel_own_addresses(warden->kernel, addresses, count, error);
 }
 

@@ -35,7 +35,7 @@ found() {
 }
 # Before 6.3 a memory file can't be kept from being executable: there is none.
 MEMORY="Permission denied"
-proven vm.memfd_noexec || MEMORY="Operation not permitted"
+kernel_has 6 3 || MEMORY="Operation not permitted"
 while IFS='|' read -r name value; do
 	found "$name" "$value"
 done <<TABLE

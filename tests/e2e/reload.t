@@ -201,7 +201,7 @@ is "those that had something to lose" "$(printf '%s\n' "$OUT" | cut -d' ' -f1)" 
 
 # ---- a unix socket ----------------------------------------------------------------------
 profile local "egress: [{to: \"unix:$WORK/run/socket\"}]"
-if proven "unix connect hook"; then
+if kernel_has 6 7; then
 	id=$(ambit run --profile local --detach -- sleep 1000)
 	profile local
 	refused "a unix socket can't be withdrawn" 1 "can't be ended; kill or retire" \

@@ -18,12 +18,12 @@ serve python3 tests/lib/echo.py "unix:$WORK/given/socket" "unix:$WORK/listed/soc
 # Where no hook sees who connects (before 6.7) there are no unix sockets with a name, and
 # where memory files are executable by themselves (before 6.3) there are none.
 UNIX=EPERM UNIX_RECORDS=0 UNIX_OWN=EBADF MEMFD=done LISTED=
-if proven "unix connect hook"; then
+if kernel_has 6 7; then
 	UNIX=done UNIX_RECORDS=1 UNIX_OWN=EPERM LISTED="
 egress:
   - {to: \"unix:$WORK/listed/socket\", tool: listed}"
 fi
-proven vm.memfd_noexec || MEMFD=EPERM
+kernel_has 6 3 || MEMFD=EPERM
 profile hostile "files: {read: [$WORK/bin, $WORK/given]}$LISTED"
 
 # outside NAME ARGUMENT: as root, in namespaces and a directory of its own so that
