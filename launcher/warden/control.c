@@ -372,8 +372,8 @@ static void ready(struct source *source, uint32_t events)
 		close_connection(connection);
 }
 
-/* Users without the right are told so and never read from.  What they make the
- * log hold is bounded: one record a second. */
+/* Who is not root and came in all the same, by a capability, is told so and never
+ * read from.  What he makes the log hold is bounded: one record a second. */
 static void turn_away(struct warden *warden, struct connection *connection)
 {
 	static uint64_t last_ms;
@@ -441,8 +441,11 @@ int control_open(struct warden *warden, struct error *error)
 		return error_errno(error, ENAMETOOLONG, "%s", warden->config.run);
 	OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(address.sun_path);
-	/* Everybody may knock: who is refused is told why. */
-	mode_t old = umask(0111);
+	/* Others are kept out by the kernel.  To close their connections would be
+	 * too late: what they have sent is freed then, descriptors included, and
+	 * the last of a socket that lingers (socket(7), SO_LINGER) is waited for
+	 * by whoever frees it. */
+	mode_t old = umask(0177);
 	int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address,
 				       sizeof(address));
 	int failure = errno;

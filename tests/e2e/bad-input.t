@@ -99,6 +99,18 @@ refused "caller without the right" 125 "root" \
 	setpriv --reuid 65534 --regid 65534 --clear-groups ambit run --profile good -- true
 refused "caller without the right: kill" 1 "root" \
 	setpriv --reuid 65534 --regid 65534 --clear-groups ambit kill --all --reason x
+# Not only turned away: what he sends along is freed by whoever closes his connection,
+# and a socket that lingers holds that process up.
+for name in control audit; do
+	runs "caller without the right: $name does not let him in" 0 \
+		setpriv --reuid 65534 --regid 65534 --clear-groups python3 -c '
+import socket, sys
+try:
+    socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+except PermissionError:
+    sys.exit(0)
+sys.exit(1)' "$AMBIT_ROOT/run/ambit/$name"
+done
 
 # ---- the control socket ----------------------------------------------------------------
 cat >"$TAP_DIRECTORY/talk.py" <<'PYTHON'
