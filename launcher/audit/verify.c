@@ -32,7 +32,7 @@ struct stream {
 	struct range *ranges;	/* ascending, none touching the next */
 	size_t range_count, range_room;
 	struct loss *losses;
-	size_t loss_count;
+	size_t loss_count, loss_room;
 	uint64_t seen;		/* different numbers */
 	int closed;
 	uint64_t attempts, records;	/* as its end says */
@@ -142,16 +142,40 @@ static int stream_mark(struct stream *stream, uint64_t number)
 	return 1;
 }
 
-/* A loss that was told twice, because the recorder died in between, is one. */
+/* An agent that goes on trying makes one of these for each of its records: what is
+ * looked up among them is looked up once, at the end. */
 static void stream_lose(struct stream *stream, const struct loss *loss)
 {
-	for (size_t i = 0; i < stream->loss_count; i++)
-		if (stream->losses[i].before == loss->before &&
-		    stream->losses[i].total == loss->total)
-			return;
-	stream->losses = grown(stream->losses, stream->loss_count + 1,
-			       sizeof(*stream->losses));
+	if (stream->loss_count == stream->loss_room) {
+		stream->loss_room = stream->loss_room ? 2 * stream->loss_room : 4;
+		stream->losses = grown(stream->losses, stream->loss_room,
+				       sizeof(*stream->losses));
+	}
 	stream->losses[stream->loss_count++] = *loss;
+}
+
+static int compare_losses(const void *left, const void *right)
+{
+	const struct loss *a = left, *b = right;
+
+	if (a->total != b->total)
+		return a->total < b->total ? -1 : 1;
+	return a->before < b->before ? -1 : a->before > b->before;
+}
+
+/* A loss that was told twice, because the recorder died in between, is one. */
+static void settle_losses(struct stream *stream)
+{
+	size_t kept = 0;
+
+	if (stream->loss_count)
+		qsort(stream->losses, stream->loss_count, sizeof(*stream->losses),
+		      compare_losses);
+	for (size_t i = 0; i < stream->loss_count; i++)
+		if (!kept || compare_losses(&stream->losses[kept - 1],
+					    &stream->losses[i]))
+			stream->losses[kept++] = stream->losses[i];
+	stream->loss_count = kept;
 }
 
 /* What was told as lost of the numbers up to `last`. */
@@ -165,7 +189,7 @@ static uint64_t stream_lost(const struct stream *stream, uint64_t last)
 	return lost;
 }
 
-static void end_stream(struct tool_verify *verify, const struct stream *stream);
+static void end_stream(struct tool_verify *verify, struct stream *stream);
 
 /* The node's own processes have streams without an agent, whose numbers begin
  * again with each node.  Returns 1 if `number` did that. */
@@ -290,8 +314,9 @@ static uint64_t stream_missing(const struct stream *stream, uint64_t last)
 
 /* A log that was pruned has lost the beginning of the streams that ran then:
  * those count from their first number here. */
-static void end_stream(struct tool_verify *verify, const struct stream *stream)
+static void end_stream(struct tool_verify *verify, struct stream *stream)
 {
+	settle_losses(stream);
 	uint64_t highest = stream->range_count ?
 		stream->ranges[stream->range_count - 1].high : 0;
 	uint64_t base = verify->first && stream->range_count ?

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LINES 16
 
@@ -256,10 +257,47 @@ static void tolerated(void)
 	free(said);
 }
 
+/* CPU seconds for the records and losses from..to of one stream. */
+static double spend(struct tool_verify *state, uint64_t from, uint64_t to)
+{
+	clock_t start = clock();
+
+	for (uint64_t i = from; i < to; i++) {
+		log.count = 0;
+		add_loss(&log, 1, i - 1, i + 1, i);
+		tool_verify_line(state, log.lines[0], log.lengths[0], 0);
+	}
+	return (double)(clock() - start) / CLOCKS_PER_SEC;
+}
+
+/* What an agent that goes on trying leaves in a few minutes. */
+static void many_losses(void)
+{
+	enum { HALF = 20000 };
+	char *said = NULL;
+	size_t size;
+	FILE *out = open_memstream(&said, &size);
+	struct tool_verify *state = tool_verify_begin(out, 0);
+
+	log = (struct log){ 0 };
+	double first = spend(state, 1, HALF), second = spend(state, HALF, 2 * HALF);
+	ok(second < 1.6 * first + 0.1,
+	   "the time for a loss does not grow with those before it");
+	diag("%.2f s, then %.2f s", first, second);
+	log.count = 0;
+	add_close(&log, 2 * HALF - 1, 0);
+	tool_verify_line(state, log.lines[0], log.lengths[0], 0);
+	is_int((long long)tool_verify_end(state, TOOL_TAIL_WHOLE, 1), 0,
+	       "and all are counted");
+	fclose(out);
+	free(said);
+}
+
 int main(void)
 {
 	tampered();
 	renumbered();
 	tolerated();
+	many_losses();
 	return done_testing();
 }
