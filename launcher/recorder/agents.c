@@ -12,9 +12,12 @@
 #include "agents.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#define TRIM 4096	/* endpoints, a MiB and more */
 
 /* struct ambit_drained as its writer sees it. */
 struct bank {
@@ -74,11 +77,21 @@ struct agent *agents_find(struct agents *agents, uint64_t instance)
 	return agent;
 }
 
+/* What is kept of agents that ended lies between what is freed, so that the heap
+ * does not shrink by itself: it is told to, once for every so many. */
 static void free_endpoints(struct agent *agent)
 {
-	for (unsigned i = 0; i < AMBIT_RULES; i++) {
+	static unsigned freed;
+
+	for (unsigned i = 0; agent->endpoints && i < AMBIT_RULES; i++) {
+		freed += agent->endpoints[i] != NULL;
 		free(agent->endpoints[i]);
-		agent->endpoints[i] = NULL;
+	}
+	free(agent->endpoints);
+	agent->endpoints = NULL;
+	if (freed >= TRIM) {
+		freed = 0;
+		malloc_trim(0);
 	}
 }
 
@@ -130,6 +143,10 @@ int agents_endpoint(struct agents *agents, const struct ambit_endpoint *endpoint
 
 	if (!agent || endpoint->id >= AMBIT_RULES)
 		return -EBADMSG;
+	if (!agent->endpoints)
+		agent->endpoints = calloc(AMBIT_RULES, sizeof(*agent->endpoints));
+	if (!agent->endpoints)
+		return -ENOMEM;
 	struct ambit_endpoint **place = &agent->endpoints[endpoint->id];
 	if (!*place)
 		*place = malloc(sizeof(**place));
@@ -137,6 +154,12 @@ int agents_endpoint(struct agents *agents, const struct ambit_endpoint *endpoint
 		return -ENOMEM;
 	**place = *endpoint;
 	return 0;
+}
+
+const struct ambit_endpoint *agents_endpoint_of(const struct agent *agent,
+						uint32_t id)
+{
+	return agent->endpoints && id < AMBIT_RULES ? agent->endpoints[id] : NULL;
 }
 
 void agents_close(struct agent *agent, const struct audit_totals *totals)

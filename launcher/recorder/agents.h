@@ -19,7 +19,9 @@
 struct agent {
 	struct agent *next;	/* in its bucket */
 	struct ambit_open open;
-	struct ambit_endpoint *endpoints[AMBIT_RULES];	/* NULL: not told */
+	/* By their ids, NULL: not told.  None at all of an agent without any, and
+	 * of one that is closed: thousands of those are kept. */
+	struct ambit_endpoint **endpoints;
 	struct audit_totals totals;	/* once closed */
 	struct refused refused;
 	int closed;
@@ -52,6 +54,10 @@ struct agent *agents_find(struct agents *agents, uint64_t instance);
  * name, until its slot is used again. */
 int agents_open(struct agents *agents, const struct ambit_open *open);
 int agents_endpoint(struct agents *agents, const struct ambit_endpoint *endpoint);
+
+/* What the agent calls rule `id`, or NULL. */
+const struct ambit_endpoint *agents_endpoint_of(const struct agent *agent,
+						uint32_t id);
 
 /* All that the kernel recorded of the agent has its line: what it could reach
  * (hundreds of endpoints, of thousands of agents that ended) is not needed more. */

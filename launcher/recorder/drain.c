@@ -91,9 +91,8 @@ static void add_line(struct recorder *recorder, const struct agent *agent,
 		.logged_ms = recorder->wall_ms,
 	};
 	const struct ambit_endpoint *endpoint = NULL;
-	if (agent && record->attempt != AMBIT_ATTEMPT_BIND &&
-	    record->rule < AMBIT_RULES)
-		endpoint = agent->endpoints[record->rule];
+	if (agent && record->attempt != AMBIT_ATTEMPT_BIND)
+		endpoint = agents_endpoint_of(agent, record->rule);
 	const struct audit_connection connection = {
 		record, agent ? &agent->open : NULL, endpoint,
 	};

@@ -175,10 +175,10 @@ static int take_lookup(struct recorder *recorder,
 	struct agent *agent = agents_find(&recorder->agents, lookup->instance);
 	const struct ambit_endpoint *endpoint = NULL;
 	struct audit_stamp stamp;
-	if (agent && lookup->entry < AMBIT_RULES)
-		endpoint = agent->endpoints[lookup->entry];
-	if (agent)
+	if (agent) {
+		endpoint = agents_endpoint_of(agent, lookup->entry);
 		refused_note_lookup(&agent->refused, lookup);
+	}
 	notice_stamp(recorder, &stamp);
 	stamp.time_ms = lookup->time_ms;
 	log_add(&recorder->log,
