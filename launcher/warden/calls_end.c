@@ -22,8 +22,8 @@ static void record_order(struct warden *warden, enum ambit_event_kind kind,
 
 	records_fill(&event, kind, agent, caller);
 	if (profile)
-		snprintf(event.profile, sizeof(event.profile), "%.63s", profile);
-	snprintf(event.reason, sizeof(event.reason), "%.1023s", reason);
+		records_text(event.profile, sizeof(event.profile), profile);
+	records_text(event.reason, sizeof(event.reason), reason);
 	if (kind == AMBIT_EVENT_KILL)
 		event.signal = SIGKILL;
 	records_send(warden, &event, NULL, NULL);
@@ -150,7 +150,7 @@ static void record_reload(struct connection *connection, const struct reload *re
 		     &connection->caller);
 	memcpy(event.profile_sha256, reload->sha256, sizeof(event.profile_sha256));
 	memcpy(event.subject, reload->entries, sizeof(event.subject));
-	snprintf(event.reason, sizeof(event.reason), "%.1023s", reason);
+	records_text(event.reason, sizeof(event.reason), reason);
 	records_send(connection->warden, &event, NULL, NULL);
 }
 
@@ -297,13 +297,12 @@ static void begin_retirement(struct connection *connection, const char *profile,
 	retirement->retire = retire;
 	snprintf(retirement->profile, sizeof(retirement->profile), "%.63s",
 		 profile);
-	snprintf(retirement->reason, sizeof(retirement->reason), "%.1023s",
-		 reason);
+	records_text(retirement->reason, sizeof(retirement->reason), reason);
 	records_fill(&event, retire ? AMBIT_EVENT_RETIRE_PROFILE :
 				      AMBIT_EVENT_REINSTATE,
 		     NULL, &connection->caller);
-	snprintf(event.profile, sizeof(event.profile), "%.63s", profile);
-	snprintf(event.reason, sizeof(event.reason), "%.1023s", reason);
+	records_text(event.profile, sizeof(event.profile), profile);
+	records_text(event.reason, sizeof(event.reason), reason);
 	if (records_send(connection->warden, &event, retirement_durable,
 			 retirement) < 0) {
 		free(retirement);

@@ -46,7 +46,8 @@ static int name_good(const char *name)
 static int text_good(const char *text, size_t most)
 {
 	for (const char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 127)
+		if ((unsigned char)*at < ' ' || *at == 127 ||
+		    (at[0] == '\xc2' && (unsigned char)at[1] < 0xa0))
 			return 0;
 	return strlen(text) < most;
 }
@@ -191,14 +192,14 @@ void launch_record_refusal(struct warden *warden, const struct launch *launch,
 	struct ambit_event event;
 
 	records_fill(&event, AMBIT_EVENT_REFUSAL, NULL, &launch->caller);
-	snprintf(event.profile, sizeof(event.profile), "%.63s",
-		 compiled ? compiled->profile->name : launch->profile);
+	records_text(event.profile, sizeof(event.profile),
+		     compiled ? compiled->profile->name : launch->profile);
 	if (compiled)
 		memcpy(event.profile_sha256, compiled->profile->sha256,
 		       sizeof(event.profile_sha256));
 	if (launch->command_count)
-		snprintf(event.command, sizeof(event.command), "%.255s",
-			 launch->command[0]);
+		records_text(event.command, sizeof(event.command),
+			     launch->command[0]);
 	digest_command(launch->command, launch->command_count, &event);
 	snprintf(event.reason, sizeof(event.reason), "%s", error->text);
 	records_send(warden, &event, NULL, NULL);

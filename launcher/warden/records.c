@@ -27,12 +27,21 @@ uint64_t warden_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void copy_text(char *place, size_t size, const char *text)
+void records_text(char *place, size_t size, const char *text)
 {
-	size_t length = strnlen(text, size - 1);
+	static const char cut[] = "…";
+	size_t length = strnlen(text, size);
 
+	if (length < size) {
+		memcpy(place, text, length + 1);
+		return;
+	}
+	length = size - sizeof(cut);
+	/* Not in the middle of a character. */
+	while (length && ((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
 	memcpy(place, text, length);
-	place[length] = 0;
+	memcpy(place + length, cut, sizeof(cut));
 }
 
 void records_fill(struct ambit_event *ret_event, enum ambit_event_kind kind,
@@ -50,14 +59,14 @@ void records_fill(struct ambit_event *ret_event, enum ambit_event_kind kind,
 	ret_event->instance = agent->instance;
 	ret_event->pid = (uint32_t)agent->pid;
 	if (agent->argument_count)
-		copy_text(ret_event->command, sizeof(ret_event->command),
-			  agent->command[0]);
+		records_text(ret_event->command, sizeof(ret_event->command),
+			     agent->command[0]);
 	if (agent->compiled) {
-		copy_text(ret_event->profile, sizeof(ret_event->profile),
-			  agent->compiled->profile->name);
-		copy_text(ret_event->profile_sha256,
-			  sizeof(ret_event->profile_sha256),
-			  agent->compiled->profile->sha256);
+		records_text(ret_event->profile, sizeof(ret_event->profile),
+			     agent->compiled->profile->name);
+		records_text(ret_event->profile_sha256,
+			     sizeof(ret_event->profile_sha256),
+			     agent->compiled->profile->sha256);
 	}
 }
 
@@ -118,10 +127,10 @@ static int send_endpoints(struct warden *warden, const struct agent *agent)
 	for (unsigned i = 0; !failed && i < profile->egress_count; i++) {
 		struct ambit_endpoint endpoint = { .instance = agent->instance,
 						   .id = i };
-		copy_text(endpoint.to, sizeof(endpoint.to),
-			  profile->egress[i].to);
-		copy_text(endpoint.tool, sizeof(endpoint.tool),
-			  profile->egress[i].tool);
+		records_text(endpoint.to, sizeof(endpoint.to),
+			     profile->egress[i].to);
+		records_text(endpoint.tool, sizeof(endpoint.tool),
+			     profile->egress[i].tool);
 		failed = services_send(warden, SERVICE_RECORDER,
 				       AMBIT_MESSAGE_ENDPOINT, &endpoint, NULL);
 	}
@@ -138,15 +147,15 @@ int records_open(struct warden *warden, const struct agent *agent)
 		.uid = agent->uid,
 	};
 
-	copy_text(open.id, sizeof(open.id), agent->id);
-	copy_text(open.name, sizeof(open.name), agent->name);
-	copy_text(open.profile, sizeof(open.profile), profile->name);
-	copy_text(open.profile_sha256, sizeof(open.profile_sha256),
-		  profile->sha256);
-	copy_text(open.spiffe_id, sizeof(open.spiffe_id), agent->spiffe_id);
-	copy_text(open.task, sizeof(open.task), agent->task);
-	copy_text(open.owner, sizeof(open.owner), profile->owner);
-	copy_text(open.purpose, sizeof(open.purpose), profile->purpose);
+	records_text(open.id, sizeof(open.id), agent->id);
+	records_text(open.name, sizeof(open.name), agent->name);
+	records_text(open.profile, sizeof(open.profile), profile->name);
+	records_text(open.profile_sha256, sizeof(open.profile_sha256),
+		     profile->sha256);
+	records_text(open.spiffe_id, sizeof(open.spiffe_id), agent->spiffe_id);
+	records_text(open.task, sizeof(open.task), agent->task);
+	records_text(open.owner, sizeof(open.owner), profile->owner);
+	records_text(open.purpose, sizeof(open.purpose), profile->purpose);
 	int failed = services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_OPEN,
 				   &open, NULL);
 	return failed ? failed : send_endpoints(warden, agent);

@@ -10,6 +10,10 @@
 void records_fill(struct ambit_event *ret_event, enum ambit_event_kind kind,
 		  const struct agent *agent, const struct caller *caller);
 
+/* A text for a record: one that does not fit is cut at a character, and ends with
+ * "…", so that nobody takes it for the whole. */
+void records_text(char *place, size_t size, const char *text);
+
 /* Sends it.  `done` (may be NULL) is called once with 0 when the record is on
  * disk, or with a negative errno when it can't be.  Returns 0 or a negative
  * errno; then `done` is not called. */

@@ -85,6 +85,15 @@ run ambit_run expired true
 run ambit audit show
 like "refusals to launch are recorded" "$OUT" "launch refused" "no-such-profile" "2020-01-01"
 
+# A text that is too long for its record says so.
+id=$(ambit run --profile recorded --detach -- sleep 1000)
+ok "a long reason is no reason not to kill" \
+	ambit kill "$id" --reason "$(printf 'é%.0s' $(seq 700))"
+is "a long reason ends with …" \
+	"$(ambit audit show --agent "$id" | grep -o 'é…' | wc -l)" 1
+run ambit_run recorded "/$(printf 'x%.0s' $(seq 300))"
+like "and so does a long command" "$(ambit audit show --json | tail -n 5)" '"path":"/xxx' 'xx…",'
+
 # ---- the pipe -------------------------------------------------------------------
 mkfifo "$TAP_DIRECTORY/tail"
 ambit audit tail --from 0 --json >"$TAP_DIRECTORY/tail" &

@@ -86,6 +86,8 @@ refused "command: empty" 127 "not found" ambit_run good ''
 refused "command: a script without interpreter" 127 "" ambit_run good /no/such
 long=$(head -c 200 /dev/zero | tr '\0' x)
 refused "task: too long" 125 "task" ambit run --profile good --task "$long" -- true
+refused "task: a control character" 125 "task" \
+	ambit run --profile good --task "$(printf 'a\302\205b')" -- true
 refused "name: wrong letters" 125 "name" ambit run --profile good --name 'a b' -- true
 refused "a limit above the machine's" 125 "hard limit" sh -c '
 	{ cat "$1"; echo "limits: {open-files: 1000000}"; } >"$2" &&
