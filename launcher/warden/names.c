@@ -239,6 +239,14 @@ static void note(const struct agent *agent, struct ambit_lookup *lookup)
 		lookup->result = AMBIT_LOOKUP_FAILED;
 }
 
+int names_lookup_good(const struct ambit_lookup *lookup)
+{
+	/* With a token it is a question, how it ended is ours to say. */
+	return lookup->count <= AMBIT_ANSWERS &&
+	       lookup->result <= AMBIT_LOOKUP_NOT_ADMITTED &&
+	       (lookup->token || lookup->result >= AMBIT_LOOKUP_ANSWERED);
+}
+
 void names_lookup(struct warden *warden, struct ambit_lookup *lookup)
 {
 	struct agent *agent = agents_by_instance(warden, lookup->instance);
@@ -251,7 +259,7 @@ void names_lookup(struct warden *warden, struct ambit_lookup *lookup)
 	if (proof_lookup(warden, lookup))
 		services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_LOOKUP,
 			      lookup, NULL);
-	if (agent && !agent->gone && lookup->count <= AMBIT_ANSWERS) {
+	if (agent && !agent->gone) {
 		if (lookup->token)
 			mask = judge(agent, lookup);
 		else

@@ -12,6 +12,9 @@
 /* Tells the porter that the agent asks, and for what. */
 int names_serve(const struct agent *agent);
 
+/* 1 if a LOOKUP is one that a porter sends. */
+int names_lookup_good(const struct ambit_lookup *lookup);
+
 /* LOOKUP from the porter: admits, records, answers. */
 void names_lookup(struct warden *warden, struct ambit_lookup *lookup);
 

@@ -279,6 +279,8 @@ static void take_ready(struct warden *warden, enum service_kind kind,
 		tell_ended(warden);
 }
 
+static void drop(struct warden *warden, enum service_kind kind);
+
 /* Which service may send what. */
 static void dispatch(struct warden *warden, enum service_kind kind,
 		     struct message *message)
@@ -303,8 +305,11 @@ static void dispatch(struct warden *warden, enum service_kind kind,
 			credentials_take_minted(warden, &body->minted);
 		else if (message->type == AMBIT_MESSAGE_PUBLISHED)
 			credentials_take_published(warden, &body->published);
-		else if (message->type == AMBIT_MESSAGE_LOOKUP)
+		else if (message->type == AMBIT_MESSAGE_LOOKUP &&
+			 names_lookup_good(&body->lookup))
 			names_lookup(warden, &message->body.lookup);
+		else	/* not what we started: the recorder must not meet it */
+			drop(warden, kind);
 	}
 }
 
