@@ -242,6 +242,8 @@ static void call_stop(struct connection *connection, json_t *parameters)
 		calls_bad_parameter(connection, "reason");
 		return;
 	}
+	if (!warden->services[SERVICE_RECORDER].ready)
+		end_forget_owed(warden);
 	if (warden->agent_count) {
 		control_refuse(connection, "node: agents are running",
 			       "end them first: ambit kill --all --reason TEXT",

@@ -268,13 +268,72 @@ static void answer_early(struct agent *agent)
 	control_exited(agent);
 }
 
+static void answer(struct agent *agent)
+{
+	if (agent->answered)
+		return;
+	agent->answered = 1;
+	if (agent->failure.code)
+		control_refused(agent);
+	control_ended(agent);
+}
+
+/* Everything that is to be recorded of the end, and that this is all. */
+static int tell_end(struct agent *agent)
+{
+	struct warden *warden = agent->warden;
+	struct ambit_close close = { .instance = agent->instance };
+	struct ambit_tally tally;
+	struct error ignored = { 0 };
+
+	record_end(agent);
+	if (kernel_tally(warden->kernel, agent->slot, &tally, &ignored) == 0) {
+		close.attempts = tally.attempts;
+		close.lost = tally.lost;
+		close.dropped_packets = tally.dropped_packets;
+	}
+	return services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_CLOSE, &close,
+			     NULL);
+}
+
+void end_owed(struct agent *agent)
+{
+	if (agent->warden->stopping) {
+		end_closed(agent->warden, &(struct ambit_closed){
+						  .instance = agent->instance });
+		return;
+	}
+	agent->owed = 1;
+	answer(agent);
+}
+
+void end_tell_owed(struct warden *warden)
+{
+	struct agent *agent;
+
+	AGENTS_EACH(warden, agent) {
+		if (!agent->owed)
+			continue;
+		agent->owed = 0;
+		if (tell_end(agent) < 0)
+			end_owed(agent);
+	}
+}
+
+void end_forget_owed(struct warden *warden)
+{
+	struct agent *agent;
+
+	AGENTS_EACH(warden, agent)
+		if (agent->owed)
+			end_closed(warden, &(struct ambit_closed){
+						   .instance = agent->instance });
+}
+
 void end_agent(struct agent *agent)
 {
 	struct warden *warden = agent->warden;
 	struct ambit_dismiss dismiss = { agent->instance };
-	struct ambit_close close = { .instance = agent->instance };
-	struct ambit_tally tally;
-	struct error error = { 0 };
 
 	timer_forget(warden, agent);
 	loop_remove(&warden->loop, &agent->pidfd);
@@ -304,17 +363,13 @@ void end_agent(struct agent *agent)
 		      NULL);
 	services_send(warden, SERVICE_ISSUER, AMBIT_MESSAGE_DISMISS, &dismiss,
 		      NULL);
-	record_end(agent);
-	if (kernel_tally(warden->kernel, agent->slot, &tally, &error) == 0) {
-		close.attempts = tally.attempts;
-		close.lost = tally.lost;
-		close.dropped_packets = tally.dropped_packets;
-	}
+	if (!agent->cgroup_id)
+		record_end(agent);
+	else if (!warden->services[SERVICE_RECORDER].ready || tell_end(agent) < 0)
+		end_owed(agent);
 	/* A log that can't be written keeps nobody waiting: what is owed to it
 	 * stays with the recorder. */
-	if (!agent->cgroup_id || warden->log_error ||
-	    services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_CLOSE, &close,
-			  NULL) < 0)
+	if (!agent->cgroup_id || (warden->log_error && !agent->owed))
 		end_closed(warden, &(struct ambit_closed){
 					   .instance = agent->instance });
 }
@@ -331,8 +386,6 @@ void end_closed(struct warden *warden, const struct ambit_closed *closed)
 				       closed->refused_count : AMBIT_REFUSED;
 	agent->refused_more = closed->refused_more;
 	memcpy(agent->refused, closed->refused, sizeof(agent->refused));
-	if (agent->failure.code)
-		control_refused(agent);
-	control_ended(agent);
+	answer(agent);
 	agents_free(agent);
 }

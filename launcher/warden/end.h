@@ -23,6 +23,14 @@ void end_adopt(struct agent *agent);
  * answers whoever waits. */
 void end_agent(struct agent *agent);
 
+/* The recorder ended before it said CLOSED: the agent's callers are answered, and its
+ * slot is kept for the next recorder to hear of the end, who it was first. */
+void end_owed(struct agent *agent);
+/* That one is there: it is told. */
+void end_tell_owed(struct warden *warden);
+/* There will be none. */
+void end_forget_owed(struct warden *warden);
+
 /* CLOSED from the recorder: the slot is free again. */
 void end_closed(struct warden *warden, const struct ambit_closed *closed);
 

@@ -235,19 +235,14 @@ static void took_too_long(struct warden *warden, void *data)
 	launch_refuse_text(data, ETIMEDOUT, "node: the launch took too long");
 }
 
-void launch_service_lost(struct warden *warden, enum service_kind kind)
+void launch_service_lost(struct warden *warden)
 {
 	struct agent *agent;
 
-	(void)kind;
-	AGENTS_EACH(warden, agent) {
+	AGENTS_EACH(warden, agent)
 		if (agent->state == AGENT_STARTING)
 			launch_refuse_text(agent, EPIPE, "node: a service ended during "
 						  "the launch");
-		else if (kind == SERVICE_RECORDER && agent->closing)
-			end_closed(warden, &(struct ambit_closed){
-					.instance = agent->instance });
-	}
 }
 
 /* ---- the steps that others answer -------------------------------------- */

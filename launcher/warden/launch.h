@@ -39,7 +39,7 @@ void launch_refuse(struct agent *agent, int status, const struct error *error);
 void launch_refuse_text(struct agent *agent, int code, const char *text);
 
 /* A service died: launches that need it are refused. */
-void launch_service_lost(struct warden *warden, enum service_kind kind);
+void launch_service_lost(struct warden *warden);
 
 /* Records a refusal that never became an agent. */
 void launch_record_refusal(struct warden *warden, const struct launch *launch,

@@ -66,6 +66,9 @@ static void shut_down(struct warden *warden)
 		 "asked to end by a signal");
 	warden->stopping = 1;
 	slots_drain(warden);
+	/* No recorder is started any more. */
+	if (!warden->services[SERVICE_RECORDER].ready)
+		end_forget_owed(warden);
 	AGENTS_EACH(warden, agent)
 		if (agent->state != AGENT_ENDED)
 			end_retire(agent, "node stopped");

@@ -193,12 +193,13 @@ static void greet(struct warden *warden, enum service_kind kind)
 		if (file < 0 || read(file, rings.boot_id, 36) != 36)
 			return;
 		AGENTS_EACH(warden, agent)
-			if (!agent->gone && agent->cgroup_id)
+			if ((!agent->gone || agent->owed) && agent->cgroup_id)
 				records_open(warden, agent);
 		proof_open(warden);
 		kernel_rings(warden->kernel, fds);
 		services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_RINGS,
 			      &rings, fds);
+		end_tell_owed(warden);
 		return;
 	}
 	if (!warden->services[SERVICE_ISSUER].ready ||
@@ -229,10 +230,15 @@ static void set_health(struct warden *warden, int error)
 	if (kernel_admit(warden->kernel, error == 0, &ignored) < 0)
 		warden->log_error = error ? error : EIO;
 	struct agent *agent;
-	AGENTS_EACH(warden, agent)
-		if (error && agent->closing)
+	AGENTS_EACH(warden, agent) {
+		if (!error || !agent->closing)
+			continue;
+		if (!warden->services[SERVICE_RECORDER].ready)
+			end_owed(agent);
+		else
 			end_closed(warden, &(struct ambit_closed){
 						.instance = agent->instance });
+	}
 }
 
 /* The recorder may be the one that ended: its record waits until it is back. */
@@ -331,7 +337,7 @@ static void drop(struct warden *warden, enum service_kind kind)
 		/* The two share a socket pair, so they start anew together. */
 		drop(warden, other);
 	}
-	launch_service_lost(warden, kind);
+	launch_service_lost(warden);
 }
 
 static void receive(struct source *source, uint32_t events)

@@ -138,6 +138,9 @@ struct agent {
 	char cause[32];		/* exited, killed, retired, lifetime, … */
 	struct agent_addresses admitted;
 	int closing;		/* torn down, CLOSE sent, CLOSED awaited */
+	int owed;		/* … but there was no recorder: its end is told to
+				 * the next */
+	int answered;		/* who waited for the end was told of it */
 	uint64_t retire_ms;	/* when the grace of a retirement ends; 0: none */
 	int claimed;		/* by its caller, since it was adopted */
 	uint64_t allowed, denied;

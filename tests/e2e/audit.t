@@ -144,4 +144,32 @@ print(claims["sub"], "T-78" in json.dumps(claims), claims["exp"] - claims["iat"]
 PYTHON
 run python3 "$TAP_DIRECTORY/claims.py" "$WORK/api" "$KEYS/keys.jwks"
 is "the token" "$OUT$ERR" "$(field clerk2 spiffe_id) True True"
+
+# ---- a recorder that ended --------------------------------------------------------
+# It has not read what it was sent: the end of an agent is told to the next one, which
+# knows whose the records in the ring are.
+profile orphan "credentials: [{name: tls, type: x509-svid, ttl: 1h}]"
+mkfifo "$TAP_DIRECTORY/go"
+exec 5<>"$TAP_DIRECTORY/go"
+id=$(ambit run --profile orphan --detach -- python3 -c '
+import socket, sys
+sys.stdin.readline()
+for port in range(1, 21):
+    try:
+        socket.socket().connect(("192.0.2.1", port))
+    except PermissionError:
+        pass' <&5)
+agent=$(field "$id" pid)
+recorder=$(node_pid ambit-recorder)
+kill -STOP "$recorder"
+echo >&5
+ok "the agent ends while the recorder hears nothing" gone "$agent"
+kill -KILL "$recorder"
+like "the next one tells of it" "$(audit_wait "$id" "every attempt")" "accounted for"
+OUT=$(ambit audit show --agent "$id")
+is "what it tried is its own" "$(printf '%s\n' "$OUT" | grep -c "DENIED  connect")" 20
+like "how it ended, what it had" "$OUT" "agent ended" "credential ended"
+like "and its totals" "$(ambit audit show --json --agent "$id" | tail -n 1)" '"attempts":20,"records":20'
+runs "the log is whole" 0 ambit audit verify
+runs "its place is free" 0 ambit node settle
 finish
