@@ -23,6 +23,7 @@
 #define LINGER_MS 5000	/* for what an agent that ended had sent but not yet
 			 * delivered */
 #define CLAIM_MS 15000	/* for the caller of an adopted agent to come back */
+#define ANSWER_MS 3000	/* for the record of an end, before the answer comes first */
 #define RETRY_MS 2	/* the kernel is still taking the processes down */
 
 static void set_cause(struct agent *agent, const char *cause)
@@ -296,6 +297,13 @@ static int tell_end(struct agent *agent)
 			     NULL);
 }
 
+/* A recorder that is neither gone nor able to write, but waits for its disk. */
+static void answer_late(struct warden *warden, void *data)
+{
+	(void)warden;
+	answer(data);
+}
+
 void end_owed(struct agent *agent)
 {
 	if (agent->warden->stopping) {
@@ -367,6 +375,8 @@ void end_agent(struct agent *agent)
 		record_end(agent);
 	else if (!warden->services[SERVICE_RECORDER].ready || tell_end(agent) < 0)
 		end_owed(agent);
+	else
+		timer_once(warden, ANSWER_MS, answer_late, agent);
 	/* A log that can't be written keeps nobody waiting: what is owed to it
 	 * stays with the recorder. */
 	if (!agent->cgroup_id || (warden->log_error && !agent->owed))
@@ -386,6 +396,7 @@ void end_closed(struct warden *warden, const struct ambit_closed *closed)
 				       closed->refused_count : AMBIT_REFUSED;
 	agent->refused_more = closed->refused_more;
 	memcpy(agent->refused, closed->refused, sizeof(agent->refused));
+	timer_forget(warden, agent);
 	answer(agent);
 	agents_free(agent);
 }

@@ -148,6 +148,7 @@ is "the token" "$OUT$ERR" "$(field clerk2 spiffe_id) True True"
 # ---- a recorder that ended --------------------------------------------------------
 # It has not read what it was sent: the end of an agent is told to the next one, which
 # knows whose the records in the ring are.
+profile plain
 profile orphan "credentials: [{name: tls, type: x509-svid, ttl: 1h}]"
 mkfifo "$TAP_DIRECTORY/go"
 exec 5<>"$TAP_DIRECTORY/go"
@@ -172,4 +173,13 @@ like "how it ended, what it had" "$OUT" "agent ended" "credential ended"
 like "and its totals" "$(ambit audit show --json --agent "$id" | tail -n 1)" '"attempts":20,"records":20'
 runs "the log is whole" 0 ambit audit verify
 runs "its place is free" 0 ambit node settle
+
+# One that waits for its disk: who kills is not kept waiting with it.
+id=$(ambit run --profile plain --detach -- sleep 1000)
+recorder=$(node_pid ambit-recorder)
+kill -STOP "$recorder"
+runs "kill answers without the recorder" 0 timeout 10 ambit kill "$id" --reason test
+kill -CONT "$recorder"
+like "which tells of it later" "$(audit_wait "$id" "every attempt")" "accounted for"
+ok "and the place is free" ambit node settle
 finish

@@ -10,7 +10,6 @@
 #include <ambit/message.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,15 +19,16 @@ int main(int count, char **words)
 	struct {
 		struct ambit_message header;
 		struct ambit_lookup lookup;
-	} packet = { .header = { AMBIT_MESSAGE_LOOKUP, sizeof(packet.lookup) } };
+	} packet = { .header = { AMBIT_MESSAGE_LOOKUP, sizeof(packet.lookup) },
+		     .lookup.name = "forged.example.com" };
 
 	if (count != 5)
 		return 2;
 	packet.lookup.instance = strtoull(words[2], NULL, 10);
 	packet.lookup.result = (uint32_t)strtoul(words[3], NULL, 10);
 	packet.lookup.count = (uint32_t)strtoul(words[4], NULL, 10);
-	strcpy(packet.lookup.name, "forged.example.com");
-	int porter = (int)syscall(SYS_pidfd_open, atoi(words[1]), 0);
+	int porter = (int)syscall(SYS_pidfd_open,
+				  (pid_t)strtol(words[1], NULL, 10), 0);
 	int socket = (int)syscall(SYS_pidfd_getfd, porter, 3, 0);
 	if (socket < 0 ||
 	    send(socket, &packet, sizeof(packet), 0) != sizeof(packet)) {
