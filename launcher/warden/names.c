@@ -274,6 +274,8 @@ void names_lookup(struct warden *warden, struct ambit_lookup *lookup)
 			answer.mask = mask;
 			answer.ttl = lookup->ttl;
 			answer.result = lookup->result;
+		} else {
+			warden->lookups_lost++;
 		}
 	}
 	if (lookup->token)

@@ -2,9 +2,12 @@
 /* Records that the warden has written: see records.h. */
 #include "records.h"
 
+#include "agents.h"
+#include "base/own.h"
 #include "services.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -117,6 +120,49 @@ void records_lost(struct warden *warden)
 		entry->done(warden, entry->data, -EIO);
 		free(entry);
 	}
+}
+
+/* The end of the recorder that runs, and that of the one before. */
+static int kept = -1, left = -1;
+
+void records_keep(int socket)
+{
+	int next = fcntl(socket, F_DUPFD_CLOEXEC, 3);
+
+	/* One that ended before it was ready was sent nothing. */
+	if (left < 0)
+		left = own_take_fd(&kept);
+	own_close(&kept);
+	kept = next;
+}
+
+/* Whether the agent's end is told anew, all of it. */
+static int is_told_anew(struct warden *warden, const struct ambit_event *event)
+{
+	const struct agent *agent = agents_by_instance(warden, event->instance);
+
+	return agent && agent->owed && (event->kind == AMBIT_EVENT_EXIT ||
+					event->kind == AMBIT_EVENT_CREDENTIAL_ENDED);
+}
+
+void records_tell_left(struct warden *warden)
+{
+	static struct message message;
+
+	while (left >= 0 && message_receive(left, 0, &message) == 1) {
+		union message_body *body = &message.body;
+		message_release(&message);
+		if (message.type == AMBIT_MESSAGE_LOOKUP)
+			services_send(warden, SERVICE_RECORDER,
+				      AMBIT_MESSAGE_LOOKUP, &body->lookup, NULL);
+		if (message.type != AMBIT_MESSAGE_EVENT ||
+		    is_told_anew(warden, &body->event))
+			continue;
+		/* Whoever waited for it knows by now that it is not there. */
+		body->event.token = 0;
+		records_send(warden, &body->event, NULL, NULL);
+	}
+	own_close(&left);
 }
 
 static int send_endpoints(struct warden *warden, const struct agent *agent)

@@ -26,6 +26,11 @@ void records_durable(struct warden *warden, const struct ambit_durable *durable)
 /* The recorder died: everything that waits is told so. */
 void records_lost(struct warden *warden);
 
+/* `socket` is the recorder's own end: what a recorder that ended has not read is read
+ * from it, and told to the next. */
+void records_keep(int socket);
+void records_tell_left(struct warden *warden);
+
 /* Tells the recorder who `agent` is: OPEN and its ENDPOINTs. */
 int records_open(struct warden *warden, const struct agent *agent);
 

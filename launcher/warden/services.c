@@ -150,6 +150,7 @@ static int start(struct warden *warden, enum service_kind kind,
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return error_errno(error, errno, "%s", rows[kind].name);
 	fds[0] = ends[1];
+	OWN_FD end = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
 	int count = service_fds(warden, kind, fds, error);
 	snprintf(uid, sizeof(uid), "%u", service_uid(warden, kind));
 	char name[32], option[] = "--uid", domain[] = "--trust-domain";
@@ -175,6 +176,8 @@ static int start(struct warden *warden, enum service_kind kind,
 	}
 	service->pid = pid;
 	service->ready = service->stuck = 0;
+	if (kind == SERVICE_RECORDER)
+		records_keep(end);
 	service->started_ms = warden_now_ms();
 	service->socket = (struct source){ ends[0], receive, warden };
 	return 0;
@@ -199,6 +202,7 @@ static void greet(struct warden *warden, enum service_kind kind)
 		kernel_rings(warden->kernel, fds);
 		services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_RINGS,
 			      &rings, fds);
+		records_tell_left(warden);
 		end_tell_owed(warden);
 		return;
 	}
@@ -241,14 +245,24 @@ static void set_health(struct warden *warden, int error)
 	}
 }
 
-/* The recorder may be the one that ended: its record waits until it is back. */
+/* The recorder may be the one that ended: its record waits until it is back, and says
+ * what nothing else will. */
 static void tell_ended(struct warden *warden)
 {
-	for (int i = 0; i < SERVICES; i++)
-		if (warden->ended_services[i].kind &&
-		    records_send(warden, &warden->ended_services[i], NULL,
-				 NULL) == 0)
-			warden->ended_services[i].kind = 0;
+	for (int i = 0; i < SERVICES; i++) {
+		struct ambit_event *event = &warden->ended_services[i];
+		if (!event->kind)
+			continue;
+		if (i == SERVICE_RECORDER && warden->lookups_lost)
+			snprintf(event->reason, sizeof(event->reason),
+				 "%llu lookups have no record",
+				 warden->lookups_lost);
+		if (records_send(warden, event, NULL, NULL))
+			continue;
+		event->kind = 0;
+		if (i == SERVICE_RECORDER)
+			warden->lookups_lost = 0;
+	}
 }
 
 /* Without it lookups lead nowhere: they are refused as what they are, packets to

@@ -182,4 +182,39 @@ runs "kill answers without the recorder" 0 timeout 10 ambit kill "$id" --reason 
 kill -CONT "$recorder"
 like "which tells of it later" "$(audit_wait "$id" "every attempt")" "accounted for"
 ok "and the place is free" ambit node settle
+
+# One that hears nothing for so long that it is started anew: what it had not read is
+# told to the next one, and what nobody could be told is counted.
+cat >"$TAP_DIRECTORY/ask.py" <<'PYTHON'
+import socket, struct, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("127.86.0.1", 53))
+s.settimeout(2)
+answered = 0
+for number in range(700):
+    s.send(struct.pack(">6HB6s", number, 0x100, 1, 0, 0, 0, 6, b"n%05d" % number) +
+           b"\x04evil\x00\x00\x01\x00\x01")
+    try:
+        answered += s.recv(512)[3] & 15 == 3
+    except TimeoutError:
+        pass
+    time.sleep(0.005)
+print(answered)
+PYTHON
+recorder=$(node_pid ambit-recorder)
+ambit run --quiet --profile plain --name asker -- python3 -c "$(cat "$TAP_DIRECTORY/ask.py")" \
+	>"$TAP_DIRECTORY/answered" </dev/null 2>/dev/null &
+asker=$!
+sleep 0.5
+kill -STOP "$recorder"
+ok "a recorder that does not read is ended" gone "$recorder"
+wait "$asker"
+like "and another is there" "$(audit_wait asker "every attempt")" "accounted for"
+recorded=$(ambit audit show --agent asker | grep -c "DENIED  lookup")
+uncounted=$(ambit audit show | sed -n 's/.* \([0-9]*\) lookups have no record.*/\1/p')
+# It may have been stopped with one in its hands.
+missing=$(($(cat "$TAP_DIRECTORY/answered") - recorded - uncounted))
+ok "$recorded lookups recorded, $uncounted told as not, $missing missing" \
+	[ "${missing#-}" -le 2 ]
+runs "and the log is whole" 0 ambit audit verify
 finish
