@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One direction of a relay: see flow.h.  Used for terminals and for sockets that
- * the caller has as stdio. */
+/* One direction of a relay: see flow.h.  Used for terminals and for what of
+ * the caller's stdio is carried. */
 #include "flow.h"
 
 #include <errno.h>
@@ -15,6 +15,14 @@ int flow_is_empty(const struct flow *flow)
 void flow_drop(struct flow *flow)
 {
 	flow->start = flow->end = 0;
+}
+
+int flow_shorten(struct flow *flow, uint64_t most)
+{
+	if (flow->end - flow->start <= most)
+		return 0;
+	flow->end = flow->start + (size_t)most;
+	return 1;
 }
 
 ssize_t flow_fill(struct flow *flow, int fd, int is_socket)

@@ -7,6 +7,7 @@
 #define AMBIT_FLOW_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct flow {
@@ -16,6 +17,8 @@ struct flow {
 
 int flow_is_empty(const struct flow *flow);
 void flow_drop(struct flow *flow);
+/* Drops what is beyond `most` bytes.  Returns whether something was. */
+int flow_shorten(struct flow *flow, uint64_t most);
 
 /* Both return the bytes moved or a negative errno; flow_fill 0 at the end.  A
  * descriptor that is no socket has to be non-blocking; a socket need not be. */

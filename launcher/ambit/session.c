@@ -14,6 +14,7 @@
 #include "terminal.h"
 
 #include <ambit/node.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -73,6 +74,9 @@ static void launched(struct session *session, json_t *agent)
 		finish(session, say_finish(0));
 		return;
 	}
+	const json_t *most = json_object_get(agent, "file_size");
+	if (json_is_integer(most))
+		streams_limit(session->streams, (uint64_t)json_integer_value(most));
 	if (options->json)
 		say_agent(stderr, "launched", agent);
 	int master = own_take_fd(&session->client->passed);
@@ -335,6 +339,18 @@ static void say_denials(const char *name, const json_t *agent)
 		say_note(name, "refused%s: ambit audit show --agent %s", lookups, id);
 }
 
+/* A file that did not take everything: nobody else can say so. */
+static void say_short(const struct streams *streams)
+{
+	int error;
+	const char *what = streams_short(streams, &error);
+
+	if (what)
+		say_note("run", "%s: %s; what the agent wrote is not all there", what,
+			 error == EFBIG ? "the limit for files was reached" :
+					  strerror(error));
+}
+
 /* Returns the agent's status. */
 static int report_end(const struct session *session)
 {
@@ -407,6 +423,7 @@ int session_run(struct client *client, struct streams *streams,
 	client_close(client);
 	client_close(&session.courier);
 	own_close(&session.signals);
+	say_short(streams);
 	if (session.end)
 		session.status = report_end(&session);
 	json_decref(session.end);

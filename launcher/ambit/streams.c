@@ -15,8 +15,9 @@
 
 static const char *const words[3] = { "stdin", "stdout", "stderr" };
 
-/* Makes the pipe that stands for socket `fd`. */
-static int carry(struct streams *streams, int fd, struct error *error)
+/* Makes the pipe that stands for `fd`. */
+static int carry(struct streams *streams, int fd, int is_socket,
+		 struct error *error)
 {
 	int ends[2];
 
@@ -24,7 +25,8 @@ static int carry(struct streams *streams, int fd, struct error *error)
 		return error_errno(error, errno, "%s", words[fd]);
 	int ours = fd == 0 ? ends[1] : ends[0];
 	streams->owned[fd] = streams->given[fd] = fd == 0 ? ends[0] : ends[1];
-	streams->carried[fd].socket = fd;
+	streams->carried[fd].caller = fd;
+	streams->carried[fd].is_socket = is_socket;
 	streams->carried[fd].pipe = ours;
 	/* Our end only: each end of a pipe has flags of its own. */
 	if (fcntl(ours, F_SETFL, O_NONBLOCK))
@@ -32,7 +34,7 @@ static int carry(struct streams *streams, int fd, struct error *error)
 	return 0;
 }
 
-static int is_same_socket(const struct stat *one, const struct stat *other)
+static int is_same(const struct stat *one, const struct stat *other)
 {
 	return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
 }
@@ -42,6 +44,13 @@ static int is_unnamed_pipe(int fd)
 	struct statfs system;
 
 	return fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+}
+
+static int is_written_file(int fd, const struct stat *status)
+{
+	int flags = S_ISREG(status->st_mode) ? fcntl(fd, F_GETFL) : -1;
+
+	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
 static int open_all(struct streams *streams, int detach, struct error *error)
@@ -59,7 +68,8 @@ static int open_all(struct streams *streams, int detach, struct error *error)
 				return error_errno(error, errno, "/dev/null");
 			streams->owned[fd] = streams->given[fd] = null;
 		}
-		if (!S_ISSOCK(status[fd].st_mode))
+		int is_socket = S_ISSOCK(status[fd].st_mode);
+		if (!is_socket && (detach || !is_written_file(fd, &status[fd])))
 			continue;
 		if (detach)
 			return error_set(error, ENOTSUP, "%s: is a socket, which "
@@ -67,12 +77,12 @@ static int open_all(struct streams *streams, int detach, struct error *error)
 					 "agent; give it a file or /dev/null",
 					 words[fd]);
 		/* One pipe for both keeps the order of what is written. */
-		if (fd == 2 && streams->carried[1].socket >= 0 &&
-		    is_same_socket(&status[1], &status[2])) {
+		if (fd == 2 && streams->carried[1].caller >= 0 &&
+		    is_same(&status[1], &status[2])) {
 			streams->given[2] = streams->given[1];
 			continue;
 		}
-		if (carry(streams, fd, error))
+		if (carry(streams, fd, is_socket, error))
 			return -error->code;
 	}
 	return 0;
@@ -83,7 +93,8 @@ int streams_open(struct streams *streams, int detach, struct error *error)
 	for (int fd = 0; fd < 3; fd++) {
 		streams->given[fd] = fd;
 		streams->owned[fd] = -1;
-		streams->carried[fd].socket = streams->carried[fd].pipe = -1;
+		streams->carried[fd].caller = streams->carried[fd].pipe = -1;
+		streams->carried[fd].left = UINT64_MAX;
 		flow_drop(&streams->carried[fd].flow);
 	}
 	int result = open_all(streams, detach, error);
@@ -100,44 +111,75 @@ void streams_sent(struct streams *streams)
 
 static void stop(struct carried *carried)
 {
-	/* The agent sees the end, or SIGPIPE, as it would of the socket. */
+	/* The agent sees the end, or SIGPIPE, as it would of a socket. */
 	own_close(&carried->pipe);
-	carried->socket = -1;
+	carried->caller = -1;
 	flow_drop(&carried->flow);
+}
+
+void streams_limit(struct streams *streams, uint64_t bytes)
+{
+	for (int fd = 0; fd < 3; fd++)
+		streams->carried[fd].left = bytes;
 }
 
 void streams_prepare(const struct streams *streams, struct pollfd ret_fds[STREAMS_FDS])
 {
 	for (int fd = 0; fd < 3; fd++) {
 		const struct carried *carried = &streams->carried[fd];
-		int from = fd == 0 ? carried->socket : carried->pipe;
-		int to = fd == 0 ? carried->pipe : carried->socket;
+		int from = fd == 0 ? carried->caller : carried->pipe;
+		int to = fd == 0 ? carried->pipe : carried->caller;
 		int fills = flow_is_empty(&carried->flow);
 		ret_fds[fd] = (struct pollfd){ fills ? from : to,
 					       fills ? POLLIN : POLLOUT, 0 };
 	}
 }
 
+static void fill(struct carried *carried, int is_input)
+{
+	ssize_t n = is_input ?
+		flow_fill(&carried->flow, carried->caller, carried->is_socket) :
+		flow_fill(&carried->flow, carried->pipe, 0);
+
+	if (n <= 0 && !flow_later(n))
+		stop(carried);
+}
+
+/* To a file: no more than its limit. */
+static ssize_t empty_into_file(struct carried *carried)
+{
+	int beyond = flow_shorten(&carried->flow, carried->left);
+	ssize_t n = flow_empty(&carried->flow, carried->caller, 0);
+
+	if (n > 0)
+		carried->left -= (uint64_t)n;
+	return beyond && n >= 0 ? -EFBIG : n;
+}
+
+static void empty(struct carried *carried, int is_input)
+{
+	ssize_t n = is_input ? flow_empty(&carried->flow, carried->pipe, 0) :
+		    carried->is_socket ?
+			       flow_empty(&carried->flow, carried->caller, 1) :
+			       empty_into_file(carried);
+
+	if (n >= 0 || flow_later(n))
+		return;
+	if (!is_input && !carried->is_socket)
+		carried->error = (int)-n;
+	stop(carried);
+}
+
 void streams_relay(struct streams *streams, const struct pollfd fds[STREAMS_FDS])
 {
 	for (int fd = 0; fd < 3; fd++) {
 		struct carried *carried = &streams->carried[fd];
-		if (carried->socket < 0 || !fds[fd].revents)
+		if (carried->caller < 0 || !fds[fd].revents)
 			continue;
-		if (flow_is_empty(&carried->flow)) {
-			ssize_t n = fd == 0 ?
-				flow_fill(&carried->flow, carried->socket, 1) :
-				flow_fill(&carried->flow, carried->pipe, 0);
-			if (n <= 0 && !flow_later(n))
-				stop(carried);
-		}
 		if (flow_is_empty(&carried->flow))
-			continue;
-		ssize_t n = fd == 0 ?
-			flow_empty(&carried->flow, carried->pipe, 0) :
-			flow_empty(&carried->flow, carried->socket, 1);
-		if (n < 0 && !flow_later(n))
-			stop(carried);
+			fill(carried, fd == 0);
+		if (!flow_is_empty(&carried->flow))
+			empty(carried, fd == 0);
 	}
 }
 
@@ -145,8 +187,8 @@ void streams_finish(struct streams *streams, int drain)
 {
 	streams_sent(streams);
 	stop(&streams->carried[0]);	/* nobody reads it any more */
-	while (drain && (streams->carried[1].socket >= 0 ||
-			 streams->carried[2].socket >= 0)) {
+	while (drain && (streams->carried[1].caller >= 0 ||
+			 streams->carried[2].caller >= 0)) {
 		struct pollfd fds[STREAMS_FDS];
 		int waits = flow_is_empty(&streams->carried[1].flow) &&
 			    flow_is_empty(&streams->carried[2].flow);
@@ -159,4 +201,14 @@ void streams_finish(struct streams *streams, int drain)
 	}
 	stop(&streams->carried[1]);
 	stop(&streams->carried[2]);
+}
+
+const char *streams_short(const struct streams *streams, int *ret_error)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (streams->carried[fd].error) {
+			*ret_error = streams->carried[fd].error;
+			return words[fd];
+		}
+	return NULL;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The caller's stdio as the agent may have it.  A socket keeps its creator's
- * cgroup for life and could be turned around into a way out, so that none is
- * handed over: the agent gets a pipe, and the client carries the bytes.
+ * The caller's stdio as the agent may have it.  Two kinds are not handed over: the
+ * agent gets a pipe, and the client carries the bytes.
+ *  - A socket keeps its creator's cgroup for life and could be turned around into a
+ *    way out.
+ *  - A regular file that can be written could be truncated and rewritten, `>>` or
+ *    not (F_SETFL takes O_APPEND away): a caller's log with what others wrote.
  */
 #ifndef AMBIT_STREAMS_H
 #define AMBIT_STREAMS_H
@@ -11,11 +14,15 @@
 #include "flow.h"
 
 #include <poll.h>
+#include <stdint.h>
 
 /* One carried descriptor. */
 struct carried {
-	int socket;	/* the caller's; -1: not carried (any more) */
+	int caller;	/* the caller's; -1: not carried (any more) */
+	int is_socket;
 	int pipe;	/* our end */
+	uint64_t left;	/* bytes that may still be written to a file */
+	int error;	/* why the file takes no more; 0: it does */
 	struct flow flow;
 };
 
@@ -27,11 +34,14 @@ struct streams {
 
 #define STREAMS_FDS 3
 
-/* Fills `stdio`; with `detach` terminals are replaced by /dev/null and sockets
- * are an error. */
+/* Fills `given`.  With `detach` nobody carries: terminals are replaced by /dev/null,
+ * sockets are an error, and files are handed over. */
 int streams_open(struct streams *streams, int detach, struct error *error);
 /* After `given` was sent: the agent has its own copies. */
 void streams_sent(struct streams *streams);
+
+/* The agent's limit for the size of a file holds for those that are carried, too. */
+void streams_limit(struct streams *streams, uint64_t bytes);
 
 void streams_prepare(const struct streams *streams, struct pollfd ret_fds[STREAMS_FDS]);
 void streams_relay(struct streams *streams, const struct pollfd fds[STREAMS_FDS]);
@@ -39,5 +49,9 @@ void streams_relay(struct streams *streams, const struct pollfd fds[STREAMS_FDS]
 /* Closes everything; with `drain`, after the agent's end, what it had written
  * comes first. */
 void streams_finish(struct streams *streams, int drain);
+
+/* The name of a carried file that did not take all that was written, and why (an
+ * errno); NULL if there is none. */
+const char *streams_short(const struct streams *streams, int *ret_error);
 
 #endif

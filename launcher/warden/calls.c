@@ -106,6 +106,9 @@ json_t *calls_agent(const struct agent *agent)
 	if (agent->deadline_ms)
 		json_object_set_new(value, "deadline", json_integer(
 					    (json_int_t)agent->deadline_ms));
+	if (profile->limits.file_size != PROFILE_UNLIMITED)
+		json_object_set_new(value, "file_size", json_integer(
+					    (json_int_t)profile->limits.file_size));
 	if (agent->state == AGENT_ENDED) {
 		json_object_set_new(value, "ended", json_integer(
 					    (json_int_t)agent->ended_ms));

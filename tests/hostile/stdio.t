@@ -52,6 +52,62 @@ read stdin|done
 write stderr|done
 TABLE
 
+# A log of the caller's holds what others wrote: the agent adds to it, and no more.
+REWRITE='
+import fcntl, os
+def attempt(what, do):
+    try:
+        do()
+        return what + " done"
+    except OSError as error:
+        return f"{what} {error.strerror}"
+said = [attempt("ftruncate", lambda: os.ftruncate(1, 0)),
+        attempt("seek", lambda: os.lseek(1, 0, os.SEEK_SET)),
+        attempt("write at 0", lambda: os.pwrite(1, b"forged", 0)),
+        attempt("truncate by path", lambda: os.truncate("/proc/self/fd/1", 0)),
+        attempt("read back", lambda: os.open("/proc/self/fd/1", os.O_RDONLY | os.O_NONBLOCK)),
+        attempt("no append", lambda: fcntl.fcntl(1, fcntl.F_SETFL, 0))]
+os.write(1, b"mine\n")
+os.write(2, "\n".join(said).encode())
+'
+echo "written by another" >"$TAP_DIRECTORY/log"
+ambit run --quiet --profile plain -- python3 -c "$REWRITE" >>"$TAP_DIRECTORY/log" 2>"$TAP_DIRECTORY/said"
+is "a log of the caller's: what others wrote stays" "$(cat "$TAP_DIRECTORY/log")" "written by another
+mine"
+while IFS='|' read -r what wanted; do
+	is "a log of the caller's: $what" "$(sed -n "s/^$what //p" "$TAP_DIRECTORY/said")" "$wanted"
+done <<'TABLE'
+ftruncate|Invalid argument
+seek|Illegal seek
+write at 0|Illegal seek
+truncate by path|Invalid argument
+read back|Permission denied
+no append|done
+TABLE
+exec 4<>"$TAP_DIRECTORY/log"
+ambit run --quiet --profile plain -- python3 -c "$REWRITE" <&4 >/dev/null 2>"$TAP_DIRECTORY/said"
+ambit run --quiet --profile plain -- python3 -c 'import os; os.write(0, b"forged")' <&4 2>"$TAP_DIRECTORY/said"
+like "a file opened for both is not to be written as stdin" "$(cat "$TAP_DIRECTORY/said")" "Bad file descriptor"
+exec 4<&-
+ambit run --quiet --profile plain -- sh -c 'for i in 1 2 3; do echo $i; echo $i >&2; done' \
+	>"$TAP_DIRECTORY/both" 2>&1
+is "both into one file: in order" "$(tr '\n' ' ' <"$TAP_DIRECTORY/both")" "1 1 2 2 3 3 "
+
+# The limit for files holds for it, too; a full disk is said.
+profile small 'limits: {processes: 64, file-size: 64K}'
+ambit run --profile small -- sh -c 'head -c 65536 /dev/zero' >"$TAP_DIRECTORY/most" 2>"$TAP_DIRECTORY/said"
+is "as much as the limit" "$? $(stat -c %s "$TAP_DIRECTORY/most")$(cat "$TAP_DIRECTORY/said")" "0 65536"
+ambit run --profile small -- sh -c 'head -c 65537 /dev/zero; echo' \
+	>"$TAP_DIRECTORY/most" 2>"$TAP_DIRECTORY/said"
+is "no more than the limit" "$(stat -c %s "$TAP_DIRECTORY/most")" 65536
+like "and it is said" "$(cat "$TAP_DIRECTORY/said")" "stdout: the limit for files was reached"
+mkdir "$TAP_DIRECTORY/disk"
+mount -t tmpfs -o size=64k none "$TAP_DIRECTORY/disk"
+ambit run --profile plain -- sh -c 'head -c 1000000 /dev/zero; echo' \
+	>"$TAP_DIRECTORY/disk/out" 2>"$TAP_DIRECTORY/said"
+like "a full disk is said" "$(cat "$TAP_DIRECTORY/said")" "stdout: No space left on device"
+umount "$TAP_DIRECTORY/disk"
+
 # The machine's terminals are few; one agent does not get all.
 mkfifo "$TAP_DIRECTORY/held"
 ambit run --quiet --profile plain --name holds -- python3 -c '
