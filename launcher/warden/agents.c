@@ -3,6 +3,7 @@
 #include "agents.h"
 
 #include "base/own.h"
+#include "closer.h"
 #include "control.h"
 #include "profiles.h"
 #include "slots.h"
@@ -130,7 +131,7 @@ void agents_free(struct agent *agent)
 	loop_remove(&warden->loop, &agent->gate);
 	loop_remove(&warden->loop, &agent->pidfd);
 	own_close(&agent->cgroup);
-	own_close(&agent->mounts);
+	closer_take(&agent->mounts);
 	own_close(&agent->terminal);
 	profiles_release(warden, agent->compiled);
 	for (unsigned i = 0; i < agent->argument_count; i++)

@@ -321,10 +321,11 @@ void launch_advance(struct agent *agent)
 	 * launch in the log. */
 	if (!agent->recorded) {
 		agent->recorded = 1;
-		if (record_launch(agent) < 0)
+		if (record_launch(agent) < 0) {
 			launch_refuse_text(agent, EPIPE, "audit log: the launch "
 					   "can't be recorded");
-		return;
+			return;
+		}
 	}
 	if (!agent->gate_ready)
 		return;

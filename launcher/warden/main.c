@@ -9,6 +9,7 @@
 #include "agents.h"
 #include "base/number.h"
 #include "base/own.h"
+#include "closer.h"
 #include "config.h"
 #include "control.h"
 #include "end.h"
@@ -224,6 +225,8 @@ static int start(struct warden *warden, struct error *error)
 				    error);
 	if (!failed)
 		failed = node_walls(error);
+	if (!failed)
+		failed = closer_start(error);
 	if (failed)
 		return failed;
 	warden->proven = 1;
