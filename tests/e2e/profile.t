@@ -81,6 +81,23 @@ silent "loopback-tools: nothing else" out 'egress[2]'
 says "loopback-tools: no listening" out 'listen none'
 silent "loopback-tools: nothing refused" out 'REFUSED'
 
+run "$profile" explain coding-agent
+says "coding-agent: one project" out 'files.write /srv/project'
+says "coding-agent: what is built there runs" out 'files.execute /srv/project'
+says "coding-agent: the model, by its TLS name" out 'tls: required for model.example.com'
+says "coding-agent: the code host" out 'tls: required for git.example.com'
+says "coding-agent: the registry" out 'tls: required for registry.example.com'
+silent "coding-agent: nothing else" out 'egress[3]'
+says "coding-agent: no listening" out 'listen refused by seccomp'
+silent "coding-agent: nothing refused" out 'REFUSED'
+run "$profile" explain browser-agent
+says "browser-agent: the site" out 'tls: required for shop.example.com'
+says "browser-agent: names below it" out 'tls: required for *.shop.example.com'
+silent "browser-agent: nothing else" out 'egress[2]'
+says "browser-agent: no port to listen on" out 'listen none'
+says "browser-agent: one call more" out 'syscalls @agent, 1 allowed'
+silent "browser-agent: nothing refused" out 'REFUSED'
+
 # ---- check ----------------------------------------------------------------
 sample good.yaml
 run "$profile" check "$work/good.yaml"
