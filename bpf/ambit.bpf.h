@@ -69,7 +69,9 @@ struct attempt {
 	__u16 kept;		/* 1 + the rule of a name that admitted the flow, under
 				 * which it lives on when the address is not
 				 * admitted any more; 0: none */
-	__u16 pad[3];
+	__u8 sorts;		/* asked only whether any entry leads there: see
+				 * is_sorting() */
+	__u8 pad[5];
 };
 #define PINS 8
 _Static_assert(sizeof(struct attempt) == 80, "attempt layout");

@@ -24,6 +24,21 @@ static __always_inline void put_remote(struct bpf_sock_addr *ctx, int six,
 	ctx->user_ip6[3] = (__u32)(remote->low >> 32);
 }
 
+/*
+ * C libraries sort the addresses of a name by what connecting a UDP socket to each
+ * tells of the way there (RFC 6724), with the port that TCP is meant for, or with
+ * none.  It sends nothing, and a datagram that is sent all the same is judged and
+ * recorded at the wall: so it is let be where any entry leads to the address.
+ */
+static __always_inline int is_sorting(const struct ambit_policy *policy,
+				      const struct attempt *attempt)
+{
+	struct attempt any = *attempt;
+
+	any.sorts = 1;
+	return attempt->protocol == IPPROTO_UDP && decide(policy, &any);
+}
+
 static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 {
 	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
@@ -71,6 +86,11 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 	if (tcp && allowed && !tls_begin(flow, sk, &attempt)) {
 		flow_forget(flow);
 		return REFUSE;
+	}
+	if (!allowed && is_sorting(policy, &attempt)) {
+		/* Each place that is then sent to has a record of its own. */
+		flow->dropped = 0;
+		return PASS;
 	}
 	/* What the porter asks a resolver has the record of the lookup. */
 	if (!(allowed && policy->resolver) && !record_attempt(policy, &attempt))

@@ -64,6 +64,7 @@ struct search {
 	__u8 exact;		/* only a rule for the one address counts */
 	__u8 shortest;		/* prefix of a rule that may match */
 	__u8 missed;		/* a block would have matched */
+	__u8 sorts;		/* either protocol; and of port 0 any port */
 	__u8 found;
 	__u8 pin_count;
 	__u16 rule;
@@ -123,10 +124,12 @@ static long match_rule(__u32 index, struct search *search)
 	if (index >= AMBIT_RULES)
 		return 1;
 	const struct ambit_rule *rule = &search->policy->rules[index];
-	if (rule->protocol != search->protocol ||
+	if ((rule->protocol != search->protocol && !search->sorts) ||
 	    (rule->prefix < search->shortest &&
-	     !(rule->flags & AMBIT_RULE_NAME)) ||
-	    search->port < rule->port_low || search->port > rule->port_high)
+	     !(rule->flags & AMBIT_RULE_NAME)))
+		return 0;
+	if ((search->port < rule->port_low || search->port > rule->port_high) &&
+	    (search->port || !search->sorts))
 		return 0;
 	if (rule->flags & AMBIT_RULE_NAME)
 		return match_name(search, rule);
@@ -183,6 +186,7 @@ GLOBAL int decide(const struct ambit_policy *policy, struct attempt *attempt)
 		/* Whoever writes ::/0 does not mean IPv4. */
 		.shortest = is_mapped(&attempt->remote) ? 96 : 0,
 		.kept = attempt->kept,
+		.sorts = attempt->sorts,
 	};
 	if (policy->names && !search.exact)
 		find_admitted(policy, attempt, &search);

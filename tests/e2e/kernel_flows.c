@@ -281,6 +281,52 @@ static void test_connected(struct bounded *agent)
 	bounded_apply(agent);
 }
 
+/* As C libraries do for each address of a name, with the port of the service or none. */
+static void test_sorting(struct bounded *agent)
+{
+	struct expected sent = { -EPERM, AMBIT_ATTEMPT_PACKET, AMBIT_DENIED,
+				 AMBIT_REASON_NO_RULE, AMBIT_NO_RULE, SERVER,
+				 TCP_PORT };
+	struct expected refused = { -EPERM, AMBIT_ATTEMPT_CONNECT, AMBIT_DENIED,
+				    AMBIT_REASON_NO_RULE, AMBIT_NO_RULE,
+				    "198.51.100.9", TCP_PORT };
+
+	policy_allow(agent, SERVER, 32, TCP, TCP_PORT, TCP_PORT + 1);
+	bounded_apply(agent);
+	must(bounded_do(agent, keep_udp, NULL, 0, 4), NULL);
+	records_read();
+	ok(bounded_do(agent, kept_connect, SERVER, 0, 4) == 0 &&
+	   records_read() == 0, "sorting: no port, of a listed address: no record");
+	is_int(bounded_do(agent, kept_send, NULL, 0, 4) < 0, 1,
+	       "sorting: and nothing goes there");
+	records_read();
+	ok(bounded_do(agent, kept_connect, SERVER, TCP_PORT, 4) == 0 &&
+	   records_read() == 0, "sorting: a port listed for TCP: no record");
+	judged(agent, bounded_do(agent, kept_send, NULL, 0, 4), &sent,
+	       "sorting: what is sent there is refused and recorded");
+	int before = drops(agent);
+	bounded_do(agent, kept_send, NULL, 0, 4);
+	ok(more_drops(agent, before) && records_read() == 0,
+	   "sorting: once, and then counted");
+	must(bounded_do(agent, kept_connect, SERVER, TCP_PORT + 1, 4), NULL);
+	sent.port = TCP_PORT + 1;
+	judged(agent, bounded_do(agent, kept_send, NULL, 0, 4), &sent,
+	       "sorting: another place, another record");
+	sent.kind = AMBIT_ATTEMPT_SEND;
+	judged(agent, bounded_do(agent, kept_send_control, NULL, 0, 4), &sent,
+	       "sorting: with a control message, too");
+	judged(agent, bounded_do(agent, kept_connect, "198.51.100.9", TCP_PORT, 4),
+	       &refused, "sorting: an address that no entry leads to is refused");
+	refused.address = SERVER;
+	refused.port = TCP_PORT + 2;
+	judged(agent, bounded_do(agent, kept_connect, SERVER, TCP_PORT + 2, 4),
+	       &refused, "sorting: a port that no entry lists, too");
+	policy_clear(agent);
+	policy_allow(agent, SERVER, 32, UDP, 5001, 5005);
+	policy_allow(agent, "2001:db8::5", 128, UDP, 5001, 5001);
+	bounded_apply(agent);
+}
+
 /* What the hooks took for an allowed destination must look like one. */
 static void test_headers(struct bounded *agent)
 {
@@ -345,6 +391,7 @@ void test_datagrams(struct outside *outside)
 	bounded_apply(&agent);
 	test_remembered(&agent);
 	test_connected(&agent);
+	test_sorting(&agent);
 	test_headers(&agent);
 	test_server(&agent);
 	bounded_end(&agent);

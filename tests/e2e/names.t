@@ -123,6 +123,29 @@ is "plain text to a name that must be pinned" "$OUT" ""
 like "… fails at once" "$ERR" "curl: (5" 
 like "… recorded" "$(record)" "DENIED  " "the entry asks for TLS and this is none"
 
+# ---- sorting: the C library connects a UDP socket to each of several addresses ----
+run ambit run --profile named --name sorts -- python3 -c '
+import socket
+for port in (0, 443, 7000):
+    print(len({at[4][0] for at in socket.getaddrinfo("crm.test", port)}))
+socket.create_connection(("crm.test", 7000)).close()'
+is "both addresses, with a port and without" "$OUT" "2
+2
+2"
+is "… nothing was refused" "$ERR" ""
+unlike "… no record says so" "$(ambit audit show --agent sorts)" DENIED
+run ambit run --profile named --name datagram -- python3 -c '
+import socket
+place = socket.getaddrinfo("crm.test", 7000, socket.AF_INET)[0][4]
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(place)
+print("connected", flush=True)
+other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+other.connect(place)
+other.send(b"x")'
+is "a datagram socket may be connected there" "$OUT" connected
+like "… and sends nothing" "$ERR" "PermissionError" "1 attempt was refused ($NET4.3:7000/udp)"
+like "… recorded" "$(ambit audit show --agent datagram)" "DENIED  packet"
+
 # ---- dig -------------------------------------------------------------------
 inside dig +short only4.test
 is "dig" "$OUT" "$NET4.3"
