@@ -21,6 +21,22 @@ static int write_at(int directory, const char *name, const char *text)
 	return write(fd, text, length) == (ssize_t)length ? 0 : -EIO;
 }
 
+/* The agent's host name is its own address, so that programs which ask for it need no
+ * resolver; a listed server of that name comes first. */
+static int write_hosts(int directory, const struct profile *profile)
+{
+	char hosts[256] = "127.0.0.1 localhost\n::1 localhost\n";
+
+	for (unsigned i = 0; i < profile->egress_count; i++)
+		if (profile->egress[i].kind == PROFILE_ENDPOINT_NAME &&
+		    !strcmp(profile->egress[i].to, profile->name))
+			return write_at(directory, "hosts", hosts);
+	size_t length = strlen(hosts);
+	snprintf(hosts + length, sizeof(hosts) - length,
+		 "127.0.0.1 %s\n::1 %s\n", profile->name, profile->name);
+	return write_at(directory, "hosts", hosts);
+}
+
 /* passwd, group, hosts, resolv.conf, and the directory that the porter delivers into: owned
  * by the porter, group the agent's, so that nobody else can read it. */
 int files_make(const struct agent *agent, struct error *error)
@@ -46,8 +62,7 @@ int files_make(const struct agent *agent, struct error *error)
 	if (!failed)
 		failed = write_at(directory, "group", group);
 	if (!failed)
-		failed = write_at(directory, "hosts",
-				  "127.0.0.1 localhost\n::1 localhost\n");
+		failed = write_hosts(directory, agent->compiled->profile);
 	if (!failed)
 		failed = write_at(directory, "resolv.conf",
 				  "nameserver " AMBIT_RESOLVER_TEXT "\n");

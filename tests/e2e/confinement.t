@@ -56,6 +56,7 @@ user|agent
 group|agent
 home|0o700
 hostname is the host's|False
+hostname leads to|127.0.0.1
 environment|AMBIT_AGENT_ID COLOUR CREDENTIALS_DIRECTORY HOME LANG LOGNAME PATH SHELL USER
 descriptors|[0, 1, 2]
 processes seen|True

@@ -104,6 +104,9 @@ inside "$WORK/glibc" two.one.blob.test 7000
 is "two labels are not one" "$OUT" "Name or service not known"
 inside "$WORK/glibc" blob.test 7000
 is "none is not one" "$OUT" "Name or service not known"
+inside getent ahosts named
+like "its own host name" "$OUT" "127.0.0.1"
+unlike "is asked of nobody" "$(record)" "lookup named"
 inside "$WORK/glibc" gone.test 7000
 is "a listed name that is not there" "$OUT" "Name or service not known"
 like "… its record is allowed" "$(record)" "allowed lookup gone.test A egress[5]: an entry lists it; it has no such"
