@@ -227,10 +227,11 @@ static void withdraw_policy(struct agent *agent)
 /* 1 while processes are still on their way out. */
 static int is_populated(const struct agent *agent)
 {
-	if (agent->cgroup < 0)
-		return 0;
-	cgroup_kill(agent->cgroup);
-	return cgroup_populated(agent->cgroup) > 0;
+	int populated = agent->cgroup < 0 ? 0 : cgroup_populated(agent->cgroup);
+
+	if (populated)
+		cgroup_kill(agent->cgroup);
+	return populated > 0;
 }
 
 /* The cgroup with what hangs on it.  Returns -EAGAIN where the kernel still holds
