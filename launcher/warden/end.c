@@ -76,12 +76,8 @@ static void grace_over(struct warden *warden, void *data)
 /* SIGTERM, and SIGKILL at the end of the grace. */
 static void retire(struct agent *agent)
 {
-	uint64_t now = warden_now_ms();
-	uint64_t left = agent->retire_ms > now ? agent->retire_ms - now : 0;
+	uint64_t left = warden_until_ms(agent->retire_ms);
 
-	/* A clock that was set back must not make it longer. */
-	if (left > agent->compiled->profile->run.grace * 1000)
-		left = agent->compiled->profile->run.grace * 1000;
 	agent->state = AGENT_RETIRING;
 	if (syscall(SYS_pidfd_send_signal, agent->pidfd.fd, SIGTERM, NULL, 0) < 0 ||
 	    timer_once(agent->warden, left, grace_over, agent) < 0)
@@ -95,7 +91,7 @@ void end_retire(struct agent *agent, const char *cause)
 		end_kill(agent, cause);
 		return;
 	}
-	agent->retire_ms = warden_now_ms() +
+	agent->retire_ms = warden_boot_ms() +
 			   agent->compiled->profile->run.grace * 1000;
 	struct error ignored = { 0 };
 	/* Should this process end meanwhile, the next one goes on with it. */

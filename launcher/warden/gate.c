@@ -30,6 +30,13 @@ static void lifetime_over(struct warden *warden, void *data)
 	end_kill(data, "lifetime");
 }
 
+static int watch_lifetime(struct agent *agent)
+{
+	return agent->ends_ms ? timer_once(agent->warden,
+					   warden_until_ms(agent->ends_ms),
+					   lifetime_over, agent) : 0;
+}
+
 static void hold_mounts(struct agent *agent)
 {
 	char path[64];
@@ -45,11 +52,7 @@ static void running(struct agent *agent)
 	timer_forget(warden, agent);
 	agent->state = AGENT_RUNNING;
 	slots_used(agent->compiled, warden);
-	uint64_t now = warden_now_ms();
-	if (agent->deadline_ms)
-		timer_once(warden, agent->deadline_ms > now ?
-					   agent->deadline_ms - now : 0,
-			   lifetime_over, agent);
+	watch_lifetime(agent);
 	control_launched(agent);
 }
 
@@ -181,15 +184,10 @@ int gate_watch(struct agent *agent, struct error *error)
 int gate_adopt(struct agent *agent)
 {
 	struct error error = { 0 };
-	uint64_t now = warden_now_ms();
 
 	agent->pidfd.fd = (int)syscall(SYS_pidfd_open, agent->pid, 0);
 	if (agent->pidfd.fd < 0)
 		return -errno;
 	int failed = gate_watch(agent, &error);
-	if (!failed && agent->deadline_ms)
-		timer_once(agent->warden, agent->deadline_ms > now ?
-						  agent->deadline_ms - now : 0,
-			   lifetime_over, agent);
-	return failed;
+	return failed ? failed : watch_lifetime(agent);
 }

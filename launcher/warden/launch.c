@@ -363,9 +363,11 @@ static int begin(struct warden *warden, const struct launch *launch,
 	if (failed)
 		return failed;
 	agent->started_ms = warden_now_ms();
-	if (profile->run.lifetime != PROFILE_UNLIMITED)
+	if (profile->run.lifetime != PROFILE_UNLIMITED) {
 		agent->deadline_ms = agent->started_ms +
 				     profile->run.lifetime * 1000;
+		agent->ends_ms = warden_boot_ms() + profile->run.lifetime * 1000;
+	}
 	if (!agent->pid)
 		failed = slots_prepare(agent, error);
 	if (!failed)

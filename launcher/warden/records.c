@@ -22,12 +22,29 @@ struct waiting {
 static struct waiting *waiting;
 static uint64_t last_token;
 
-uint64_t warden_now_ms(void)
+static uint64_t clock_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t warden_now_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
+}
+
+uint64_t warden_boot_ms(void)
+{
+	return clock_ms(CLOCK_BOOTTIME);
+}
+
+uint64_t warden_until_ms(uint64_t moment)
+{
+	uint64_t now = warden_boot_ms();
+
+	return moment > now ? moment - now : 0;
 }
 
 void records_text(char *place, size_t size, const char *text)

@@ -69,7 +69,7 @@ int state_save(const struct agent *agent, struct error *error)
 						strlen(agent->command[i])));
 	json_t *state = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s%, s:I, s:I, s:i, s:i, s:I, s:I, s:b,"
-		" s:b, s:i, s:i, s:o, s:o, s:s, s:o, s:I, s:s}",
+		" s:b, s:i, s:i, s:o, s:o, s:s, s:o, s:I, s:s, s:I}",
 		"id", agent->id, "name", agent->name, "task", agent->task,
 		"spiffe_id", agent->spiffe_id, "profile",
 		agent->compiled->canonical, agent->compiled->canonical_length,
@@ -83,7 +83,8 @@ int state_save(const struct agent *agent, struct error *error)
 		"caller_pid", (int)agent->caller.pid,
 		"credentials", credentials_json(agent), "command", command,
 		"source", agent->source, "withdrawn", withdrawn_json(agent),
-		"retire", (json_int_t)agent->retire_ms, "cause", agent->cause);
+		"retire", (json_int_t)agent->retire_ms, "cause", agent->cause,
+		"ends", (json_int_t)agent->ends_ms);
 	if (!state)
 		return error_set(error, EINVAL, "state: it can't be written");
 	state_name(agent, "json", name, sizeof(name));
@@ -194,15 +195,15 @@ static int take(struct warden *warden, json_t *state, struct agent *agent,
 		struct error *error)
 {
 	const char *id, *name, *task, *spiffe_id, *profile, *source;
-	const char *cause = "";
-	json_int_t instance, cgroup_id, started, deadline, retires = 0;
+	const char *cause;
+	json_int_t instance, cgroup_id, started, deadline, retires, ends;
 	int slot, pid, detached, is_cut, uid, caller_pid;
 	size_t length;
 	json_t *credentials, *command, *withdrawn;
 
 	if (json_unpack(state,
 			"{s:s, s:s, s:s, s:s, s:s%, s:I, s:I, s:i, s:i, s:I,"
-			" s:I, s:b, s:b, s:i, s:i, s:o, s:o, s:s, s:o, s?I, s?s}",
+			" s:I, s:b, s:b, s:i, s:i, s:o, s:o, s:s, s:o, s:I, s:s, s:I}",
 			"id", &id, "name", &name, "task", &task, "spiffe_id",
 			&spiffe_id, "profile", &profile, &length, "instance",
 			&instance, "cgroup_id", &cgroup_id, "slot", &slot,
@@ -210,7 +211,8 @@ static int take(struct warden *warden, json_t *state, struct agent *agent,
 			"detached", &detached, "cut", &is_cut, "caller_uid", &uid, "caller_pid",
 			&caller_pid, "credentials", &credentials, "command",
 			&command, "source", &source, "withdrawn",
-			&withdrawn, "retire", &retires, "cause", &cause) < 0 ||
+			&withdrawn, "retire", &retires, "cause", &cause,
+			"ends", &ends) < 0 ||
 	    slot <= SERVICES || slot >= AMBIT_SLOTS || warden->agents[slot])
 		return error_set(error, EINVAL, "state: a file is not whole");
 	int failed = profiles_adopt(warden, profile, length, &agent->compiled,
@@ -233,6 +235,7 @@ static int take(struct warden *warden, json_t *state, struct agent *agent,
 	agent->pid = pid;
 	agent->started_ms = (uint64_t)started;
 	agent->deadline_ms = (uint64_t)deadline;
+	agent->ends_ms = (uint64_t)ends;
 	agent->detached = detached;
 	agent->cut = is_cut;
 	agent->retire_ms = (uint64_t)retires;

@@ -110,7 +110,8 @@ struct agent {
 	char **command;		/* argument_count texts, one allocation each */
 	unsigned argument_count;
 	uint64_t started_ms, ended_ms;
-	uint64_t deadline_ms;	/* of the lifetime, 0: none */
+	uint64_t deadline_ms;	/* of the lifetime, 0: none; as it is told */
+	uint64_t ends_ms;	/* the same by warden_boot_ms(), as it is held */
 
 	int mounts;		/* its mount namespace: held until the answer is
 				 * given, for the kernel takes a while over it */
@@ -141,7 +142,8 @@ struct agent {
 	int owed;		/* … but there was no recorder: its end is told to
 				 * the next */
 	int answered;		/* who waited for the end was told of it */
-	uint64_t retire_ms;	/* when the grace of a retirement ends; 0: none */
+	uint64_t retire_ms;	/* when the grace of a retirement ends, by
+				 * warden_boot_ms(); 0: none */
 	int claimed;		/* by its caller, since it was adopted */
 	uint64_t allowed, denied;
 	int asked_in_vain;	/* a lookup was refused: CLOSED names it */
@@ -189,5 +191,10 @@ struct warden {
 
 /* Milliseconds since the epoch. */
 uint64_t warden_now_ms(void);
+/* Since the machine started (CLOCK_BOOTTIME): the same for a warden that is restarted,
+ * and nobody sets it back. */
+uint64_t warden_boot_ms(void);
+/* From now until `moment` of warden_boot_ms(); 0 if that has passed. */
+uint64_t warden_until_ms(uint64_t moment);
 
 #endif

@@ -177,6 +177,14 @@ print(seen["open"], seen["denied"] > 0, seen["allowed"] > 0, flush=True)
 until_launched() {
 	timeout 20 sh -c 'until ambit run --quiet --profile brief -- /bin/true; do :; done'
 }
+profile spans 'run: {lifetime: 5s}'
+mkfifo "$TAP_DIRECTORY/spans"
+start_spanning() {
+	ambit run --quiet --profile spans -- sh -c 'echo; exec sleep 600' >"$TAP_DIRECTORY/spans" &
+	spanning=$!
+	read -r line <"$TAP_DIRECTORY/spans"
+	spanning_began=$(date +%s)
+}
 : >"$TAP_DIRECTORY/arrived"
 net_serve python3 tests/lib/echo.py --count "$TAP_DIRECTORY/arrived" "tcp:$NET4.3:7000"
 mkfifo "$TAP_DIRECTORY/tries"
@@ -186,6 +194,7 @@ for process in ambit-porter ambit-issuer ambit-recorder ambitd; do
 	tries=$!
 	exec 4<"$TAP_DIRECTORY/tries"
 	read -r line <&4
+	[ "$process" != ambitd ] || start_spanning
 	victim=$(node_pid "$process")
 	kill -KILL "$victim"
 	gone "$victim"
@@ -204,6 +213,9 @@ for process in ambit-porter ambit-issuer ambit-recorder ambitd; do
 	run ambit audit show --agent tries
 	like "$process: its end is recorded" "$OUT" "agent ended"
 done
+wait "$spanning"
+is "a lifetime that began before ambitd was killed ends after it" "$?" 124
+is "… and not sooner" "$(($(date +%s) - spanning_began >= 4))" 1
 is "nothing reached the server" "$(cat "$TAP_DIRECTORY/arrived" 2>&1)" ""
 runs "both profiles are there again" 0 ambit_run busy true
 run ambit audit verify
