@@ -202,7 +202,7 @@ struct ambit_admit {
 	uint64_t instance;
 	uint64_t deadline;	/* seconds since the epoch no credential outlives */
 	uint32_t credential_count;
-	uint32_t pad;
+	uint32_t running;	/* 1: it has its first ones, nothing is told ahead */
 	char id[AMBIT_ID_SIZE];
 	char spiffe_id[AMBIT_SPIFFE_SIZE];
 	char task[AMBIT_TASK_SIZE];
@@ -213,8 +213,10 @@ struct ambit_dismiss {
 	uint64_t instance;
 };
 
-/* Told before anything is signed, so that the record can be on its way to the disk
- * meanwhile.  The first credential that is signed soon is this one. */
+/* What the records are made from.  Of an instance that starts it is told before
+ * anything is signed, so that the record can be on its way to the disk meanwhile: the
+ * first credential that is signed soon is this one.  Of any other it is told when it
+ * has been signed, before the porter has it. */
 struct ambit_granted {
 	uint64_t instance;
 	uint64_t not_before;

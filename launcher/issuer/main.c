@@ -214,7 +214,7 @@ static int admit(struct issuer *issuer, const struct ambit_admit *admit)
 	if (refusal.code)
 		fprintf(stderr, "ambit-issuer: agent %llu refused: %s\n",
 			(unsigned long long)admit->instance, refusal.text);
-	return result < 0 ? result : tell_grants(issuer, admit);
+	return result < 0 || admit->running ? result : tell_grants(issuer, admit);
 }
 
 /* Everything the warden has said so far.  Returns 1, 0 when it is gone, or a
@@ -239,6 +239,18 @@ static int serve_warden(struct issuer *issuer)
 	return got == -EAGAIN ? 1 : got;
 }
 
+/* The warden hears of it from who signed it: the porter reads hostile bytes. */
+static int tell_signed(const struct ambit_signed *made)
+{
+	struct ambit_granted granted = {
+		.instance = made->instance, .credential = made->credential,
+		.not_before = made->not_before, .not_after = made->not_after,
+	};
+
+	memcpy(granted.id, made->id, sizeof(granted.id));
+	return message_send(WARDEN, AMBIT_MESSAGE_GRANTED, &granted, NULL);
+}
+
 static int sign(struct issuer *issuer, const struct ambit_sign *sign)
 {
 	struct admission_clock clock = { now_seconds(), steady_ms() };
@@ -253,6 +265,8 @@ static int sign(struct issuer *issuer, const struct ambit_sign *sign)
 		result = key_identifier(grant.id);
 	if (!result)
 		result = answer_make(&issuer->answer, &grant, &made, &fd);
+	if (!result && !grant.is_held)
+		result = tell_signed(&made);
 	if (result < 0)
 		made = (struct ambit_signed){
 			.instance = sign->instance,

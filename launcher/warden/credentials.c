@@ -41,6 +41,7 @@ int credentials_serve(struct agent *agent)
 	};
 	char path[64];
 
+	admit.running = agent->state != AGENT_STARTING;
 	if (!profile->credential_count)
 		return 0;
 	snprintf(admit.id, sizeof(admit.id), "%s", agent->id);
@@ -133,24 +134,7 @@ static void refuse(struct agent *agent, uint32_t index, int code)
 	launch_refuse(agent, AMBIT_EXIT_REFUSED, &error);
 }
 
-void credentials_take_granted(struct warden *warden,
-			      const struct ambit_granted *granted)
-{
-	struct agent *agent = agents_by_instance(warden, granted->instance);
-
-	/* A running agent's are recorded when they are renewed. */
-	if (!agent || agent->gone || agent->failure.code ||
-	    agent->state != AGENT_STARTING ||
-	    granted->credential >= agent->compiled->profile->credential_count)
-		return;
-	if (granted->error)
-		refuse(agent, granted->credential, granted->error);
-	else if (agree(agent, granted->credential, granted->id,
-		       granted->not_before, granted->not_after))
-		launch_advance(agent);
-}
-
-int credentials_publish(struct agent *agent, unsigned index)
+static int publish(struct agent *agent, unsigned index)
 {
 	struct ambit_publish message = { agent->instance, index, 0 };
 
@@ -158,15 +142,77 @@ int credentials_publish(struct agent *agent, unsigned index)
 			     AMBIT_MESSAGE_PUBLISH, &message, NULL);
 }
 
+/* ---- renewals: signed, recorded, put in place ------------------------------ */
+
+struct renewal {
+	uint64_t instance;
+	unsigned index;
+	char id[96];
+};
+
+/* Not recorded, or not what the porter has: the old one stands until it ends. */
+static void publish_renewal(struct agent *agent, unsigned index)
+{
+	struct agent_credential *credential = &agent->credentials[index];
+
+	if (!credential->renewal_recorded ||
+	    strcmp(credential->renewal_minted, credential->id))
+		return;
+	credential->renewal_recorded = 0;
+	publish(agent, index);
+}
+
 static void renewal_durable(struct warden *warden, void *data, int error)
 {
-	struct ambit_publish *message = data;
+	struct renewal *renewal = data;
+	struct agent *agent = agents_by_instance(warden, renewal->instance);
 
-	/* Not recorded: the old credential stands until it ends. */
-	if (!error)
-		services_send(warden, SERVICE_PORTER, AMBIT_MESSAGE_PUBLISH,
-			      message, NULL);
-	free(message);
+	if (!error && agent && !agent->gone &&
+	    !strcmp(agent->credentials[renewal->index].id, renewal->id)) {
+		agent->credentials[renewal->index].renewal_recorded = 1;
+		publish_renewal(agent, renewal->index);
+	}
+	free(renewal);
+}
+
+static void take_renewal(struct agent *agent, const struct ambit_granted *granted)
+{
+	struct agent_credential *credential =
+		&agent->credentials[granted->credential];
+	struct renewal *renewal = malloc(sizeof(*renewal));
+
+	if (!renewal)
+		return;
+	snprintf(credential->id, sizeof(credential->id), "%s", granted->id);
+	credential->not_before = granted->not_before;
+	credential->not_after = granted->not_after;
+	credential->renewal_recorded = 0;
+	*renewal = (struct renewal){ agent->instance, granted->credential, "" };
+	memcpy(renewal->id, credential->id, sizeof(renewal->id));
+	if (credentials_record(agent, granted->credential, 1, renewal_durable,
+			       renewal) < 0)
+		free(renewal);
+}
+
+/* ---- what the issuer and the porter say ------------------------------------ */
+
+void credentials_take_granted(struct warden *warden,
+			      const struct ambit_granted *granted)
+{
+	struct agent *agent = agents_by_instance(warden, granted->instance);
+
+	if (!agent || agent->gone || agent->failure.code ||
+	    granted->credential >= agent->compiled->profile->credential_count)
+		return;
+	if (agent->state != AGENT_STARTING && !granted->error)
+		take_renewal(agent, granted);
+	if (agent->state != AGENT_STARTING)
+		return;
+	if (granted->error)
+		refuse(agent, granted->credential, granted->error);
+	else if (agree(agent, granted->credential, granted->id,
+		       granted->not_before, granted->not_after))
+		launch_advance(agent);
 }
 
 void credentials_take_minted(struct warden *warden, const struct ambit_minted *minted)
@@ -183,30 +229,21 @@ void credentials_take_minted(struct warden *warden, const struct ambit_minted *m
 			refuse(agent, minted->credential, minted->error);
 		return;
 	}
-	if (agent->state == AGENT_STARTING) {
-		if (!agree(agent, minted->credential, minted->id,
-			   minted->not_before, minted->not_after))
-			return;
-		credential->minted = 1;
-		/* In place already, for nobody yet: the agent's first
-		 * instruction waits for the record. */
-		if (credentials_publish(agent, minted->credential) < 0)
-			launch_refuse_text(agent, EPIPE,
-					   "credentials: can't be delivered");
-		launch_advance(agent);
+	if (agent->state != AGENT_STARTING) {
+		snprintf(credential->renewal_minted,
+			 sizeof(credential->renewal_minted), "%s", minted->id);
+		publish_renewal(agent, minted->credential);
 		return;
 	}
-	memcpy(credential->id, minted->id, sizeof(credential->id));
-	credential->not_before = minted->not_before;
-	credential->not_after = minted->not_after;
-	struct ambit_publish *message = malloc(sizeof(*message));
-	if (!message)
+	if (!agree(agent, minted->credential, minted->id, minted->not_before,
+		   minted->not_after))
 		return;
-	*message = (struct ambit_publish){ agent->instance, minted->credential,
-					   0 };
-	if (credentials_record(agent, minted->credential, 1, renewal_durable,
-			      message) < 0)
-		free(message);
+	credential->minted = 1;
+	/* In place already, for nobody yet: the agent's first instruction waits
+	 * for the record. */
+	if (publish(agent, minted->credential) < 0)
+		launch_refuse_text(agent, EPIPE, "credentials: can't be delivered");
+	launch_advance(agent);
 }
 
 void credentials_take_published(struct warden *warden,

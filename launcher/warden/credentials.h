@@ -20,9 +20,6 @@ void credentials_take_granted(struct warden *warden,
 int credentials_record(struct agent *agent, unsigned index, int renewed,
 		       void (*done)(struct warden *, void *, int), void *data);
 
-/* Tells the porter to put credential `index` in place. */
-int credentials_publish(struct agent *agent, unsigned index);
-
 /* From the porter. */
 void credentials_take_minted(struct warden *warden,
 			     const struct ambit_minted *minted);

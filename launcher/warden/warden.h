@@ -79,6 +79,10 @@ struct agent_credential {
 	char id[96];
 	uint64_t not_before, not_after;
 	int granted, minted, published;
+	/* A renewal is put in place when its record is on disk and the porter has
+	 * what was recorded. */
+	int renewal_recorded;
+	char renewal_minted[96];
 };
 
 /* What the kernel admits to an agent because a name led there. */

@@ -23,11 +23,11 @@ again() {
 }
 
 # What the porter does say is taken: the forged lookup stands in the log.
-ok "a refused lookup is sent" forge "$(node_pid ambit-porter)" "$instance" 3 0
+ok "a refused lookup is sent" forge lookup "$(node_pid ambit-porter)" "$instance" 3 0
 like "and is recorded" "$(audit_wait "$id" forged.example.com)" "lookup forged.example.com"
 while IFS='|' read -r name result count; do
 	porter=$(node_pid ambit-porter)
-	ok "sent: $name" forge "$porter" "$instance" "$result" "$count"
+	ok "sent: $name" forge lookup "$porter" "$instance" "$result" "$count"
 	ok "… ends the porter" gone "$porter"
 	ok "… which comes back" again
 	is "… the recorder and the warden stay" \
@@ -40,5 +40,19 @@ TABLE
 is "none of them is in the log" "$(ambit audit show --agent "$id" | grep -c forged)" 1
 ended=$(ambit audit show | grep -c 'restarted: porter')
 ok "the porter's ends are ($ended)" [ "$ended" -ge 3 ]
+
+# A credential's record is the issuer's word: none that was signed goes unrecorded, and
+# none is recorded that was not.
+profile keyed 'credentials: [{name: api, type: jwt-svid, audience: "https://api.example.com", ttl: 60m}]'
+keyed=$(ambit run --profile keyed --detach -- sleep 1000)
+instance=$(ambit audit show --json --agent "$keyed" | grep '"type_uid":100701' | member unmapped.instance)
+porter=$(node_pid ambit-porter)
+ok "one that nobody signed is told of" forge minted "$porter" "$instance" 11111111111111111111111111111111
+ok "one is signed that nobody tells of" forge sign "$porter" "$instance"
+like "it is recorded" "$(audit_wait "$keyed" "credential renewed")" "credential renewed"
+ok "kill" ambit kill "$keyed" --reason test
+run ambit audit show --json --agent "$keyed"
+is "once" "$(printf '%s\n' "$OUT" | grep -c 'credential renewed')" 1
+unlike "the other is not" "$OUT" 11111111111111111111111111111111
 ok "the log is whole" ambit audit verify
 finish
