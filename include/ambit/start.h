@@ -95,6 +95,7 @@ struct ambit_request {
 	X(PRIVATE, "mount the private directories")         \
 	X(MOUNTS, "mount the listed paths")                 \
 	X(MEMFD, "make memory files not executable")        \
+	X(PRIORITY, "give up the priority of the node")     \
 	X(PIVOT, "leave the old root")                      \
 	X(HOSTNAME, "set the host name")                    \
 	X(KEYRING, "join a new session keyring")            \

@@ -9,11 +9,13 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/filter.h>
+#include <linux/ioprio.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -53,6 +55,37 @@ int confine_memfd(struct init *init)
 	if (fd < 0)
 		return -errno;
 	int error = write(fd, "1", 1) == 1 ? 0 : -EIO;
+	close(fd);
+	return error;
+}
+
+/* A node may run before all others, and out of reach of the OOM killer; its agents do
+ * not.  What puts it behind others stays.  The C library refuses to ask for a
+ * scheduler. */
+int confine_priority(struct init *init)
+{
+	static const struct sched_param none;
+	char text[16] = "";
+
+	(void)init;
+	long scheduler = syscall(SYS_sched_getscheduler, 0) & ~SCHED_RESET_ON_FORK;
+	if ((scheduler == SCHED_FIFO || scheduler == SCHED_RR ||
+	     scheduler == SCHED_DEADLINE) &&
+	    syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &none) < 0)
+		return -errno;
+	if (getpriority(PRIO_PROCESS, 0) < 0 && setpriority(PRIO_PROCESS, 0, 0) < 0)
+		return -errno;
+	if (syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) >> IOPRIO_CLASS_SHIFT ==
+		    IOPRIO_CLASS_RT &&
+	    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0) < 0)
+		return -errno;
+	if (personality(PER_LINUX) < 0)
+		return -errno;
+	int fd = open("proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = read(fd, text, sizeof(text)) < 1 ||
+		    (text[0] == '-' && pwrite(fd, "0", 1, 0) != 1) ? -EIO : 0;
 	close(fd);
 	return error;
 }

@@ -49,6 +49,7 @@ int view_terminal(struct init *init);
 int confine_descriptors(struct init *init);
 int confine_cgroup(struct init *init);
 int confine_memfd(struct init *init);
+int confine_priority(struct init *init);
 int confine_hostname(struct init *init);
 int confine_keyring(struct init *init);
 int confine_release(struct init *init);

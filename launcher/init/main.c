@@ -29,6 +29,7 @@ static int (*const steps[AMBIT_STEP_COUNT])(struct init *init) = {
 	[AMBIT_STEP_PRIVATE] = view_private,
 	[AMBIT_STEP_MOUNTS] = view_mounts,
 	[AMBIT_STEP_MEMFD] = confine_memfd,
+	[AMBIT_STEP_PRIORITY] = confine_priority,
 	[AMBIT_STEP_PIVOT] = view_pivot,
 	[AMBIT_STEP_HOSTNAME] = confine_hostname,
 	[AMBIT_STEP_KEYRING] = confine_keyring,
