@@ -6,6 +6,7 @@
 #include "launch.h"
 
 #include <ambit/exit.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,13 +34,16 @@ static char **string_list(const json_t *list, unsigned *ret_count)
 
 /* Which of the three are terminals; 0 for a descriptor that no agent may get.
  * Sockets keep their creator's cgroup for life, so the caller has to relay
- * them (`ambit run` does). */
+ * them (`ambit run` does).  What was opened as a path (O_PATH) neither reads nor
+ * writes, and does not say that it is a terminal, but leads to one. */
 static int classify(const int fds[CONTROL_FDS], struct packet_caller *packet)
 {
 	for (int i = 0; i < CONTROL_FDS; i++) {
 		struct stat status;
 		packet->stdio[i] = fds[i];
 		if (fds[i] < 0 || fstat(fds[i], &status) < 0)
+			return 0;
+		if (fcntl(fds[i], F_GETFL) & O_PATH)
 			return 0;
 		packet->is_terminal[i] = isatty(fds[i]);
 		if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode) &&
