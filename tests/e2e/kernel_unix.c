@@ -39,7 +39,7 @@ static void test_unix_case(struct bounded *agent, const struct unix_case *c)
 }
 
 /* What the agent tries to reach; open outside. */
-enum { LISTED, LONGER, FULL, ABSTRACT, DATAGRAM, PATHS };
+enum { LISTED, LONGER, EQUAL, FULL, ABSTRACT, DATAGRAM, PATHS };
 static char paths[PATHS][AMBIT_UNIX_PATH + 1];
 
 static void open_paths(const char *directory, int ret_fds[PATHS])
@@ -48,6 +48,7 @@ static void open_paths(const char *directory, int ret_fds[PATHS])
 
 	snprintf(paths[LISTED], sizeof(paths[0]), "%s/listed", directory);
 	snprintf(paths[LONGER], sizeof(paths[0]), "%s/listed2", directory);
+	snprintf(paths[EQUAL], sizeof(paths[0]), "%s/listee", directory);
 	snprintf(paths[DATAGRAM], sizeof(paths[0]), "%s/datagram", directory);
 	snprintf(paths[ABSTRACT], sizeof(paths[0]), "@%s", directory + 1);
 	/* As long as an address can be: no zero behind it. */
@@ -91,6 +92,8 @@ static const struct unix_case cases[] = {
 	{ "unix connect, listed", paths[LISTED], do_unix_stream,
 	  AMBIT_UNIX_LISTED, 0, 1, AMBIT_REASON_RULE },
 	{ "unix connect, longer than a listed path", paths[LONGER],
+	  do_unix_stream, AMBIT_UNIX_LISTED, 0, 0, AMBIT_REASON_NO_RULE },
+	{ "unix connect, as long as a listed path", paths[EQUAL],
 	  do_unix_stream, AMBIT_UNIX_LISTED, 0, 0, AMBIT_REASON_NO_RULE },
 	{ "unix connect, private", paths[LONGER], do_unix_stream,
 	  AMBIT_UNIX_PRIVATE, 0, 1, AMBIT_REASON_PRIVATE },
