@@ -12,6 +12,7 @@ dns_node 192.0.2.53
 node_start
 profile plain 'run: {grace: 1s}'
 profile stubborn 'run: {grace: 3s}'
+profile deaf 'run: {grace: 3s}'
 profile brief 'run: {lifetime: 3s}'
 profile asks 'egress: [{to: listed.example.com, ports: [443]}]'
 STUBBORN='import signal
@@ -73,7 +74,8 @@ for how in "stubborn" "--profile stubborn"; do
 	victim=$(node_pid ambitd)
 	kill -KILL "$victim"
 	gone "$victim"
-	ok "retire $how: it ends though the warden was killed" gone "$agent"
+	ok "retire $how: it ends though the warden was killed" gone "$agent" ||
+		ambit kill stubborn --reason "it did not" >/dev/null
 	wait $caller
 	is "retire $how: its caller hears how" "$?" 137
 	wait $retires
@@ -83,6 +85,46 @@ for how in "stubborn" "--profile stubborn"; do
 done
 like "the reason is the first one" "$(ambit audit show --agent stubborn)" "agent ended: stubborn: retired (exit 137)"
 refused "the profile stays retired" 125 retired ambit_run stubborn true
+
+# So does why: its caller was killed, and then the warden; and as the clock was set back by
+# an hour, the end of its grace seems to be as far away.
+mkfifo "$TAP_DIRECTORY/up"
+ambit run --quiet --profile deaf --name deaf -- python3 -c "$STUBBORN" >"$TAP_DIRECTORY/up" 2>/dev/null &
+caller=$!
+read -r line <"$TAP_DIRECTORY/up"
+rm "$TAP_DIRECTORY/up"
+agent=$(pid_of deaf) victim=$(node_pid ambitd)
+kill -KILL "$caller"
+timeout 10 sh -c 'until ambit ps | grep -q "deaf.*retiring"; do :; done' || fail "it is retiring"
+python3 - "/proc/$victim/root$AMBIT_ROOT/run/ambit/instances/.agents/$(field deaf id).json" <<'PYTHON' || fail "its state"
+import json, sys
+state = json.load(open(sys.argv[1]))
+state["retire"] += 3600000
+json.dump(state, open(sys.argv[1], "w"))
+PYTHON
+kill -KILL "$victim"
+gone "$victim"
+ok "a caller was killed, and the warden: the agent ends" gone "$agent" ||
+	ambit kill deaf --reason "it did not" >/dev/null
+wait "$caller"
+until_launched
+like "and why is not forgotten" "$(audit_wait deaf "agent ended")" "caller gone (exit 137)"
+
+# A profile was retired, but the warden was killed before it came to its agents: what it
+# leaves then is this file.
+profile doomed 'run: {grace: 1s}'
+ambit run --profile doomed --name doomed --detach -- sleep 600 >/dev/null
+ambit run --profile plain --name spared --detach -- sleep 600 >/dev/null
+agent=$(pid_of doomed) victim=$(node_pid ambitd)
+: >"$AMBIT_ROOT/var/lib/ambit/retired/doomed"
+kill -KILL "$victim"
+gone "$victim"
+ok "its profile was retired, and the warden killed: the agent ends" gone "$agent" ||
+	ambit kill doomed --reason "it did not" >/dev/null
+until_launched
+like "that is why" "$(audit_wait doomed "agent ended")" "retired (exit 143)"
+like "that of another profile is left alone" "$(ambit ps)" spared running
+ambit kill spared --reason test >/dev/null
 
 # ---- so does what an agent is for: its caller ------------------------------------------
 ambit run --quiet --profile plain --name stays -- sleep 600 &
@@ -99,10 +141,14 @@ gone "$victim"
 until_launched
 timeout 20 sh -c 'until ambit ps | grep -q "stays.*running"; do :; done' || fail "it was adopted"
 kill -KILL "$left"
-ok "a caller that came back and was killed: its agent ends" gone "$left_pid"
-ok "a caller that was killed meanwhile: its agent ends" gone "$away_pid"
+ok "a caller that came back and was killed: its agent ends" gone "$left_pid" ||
+	ambit kill left --reason "it did not" >/dev/null
+ok "a caller that was killed meanwhile: its agent ends" gone "$away_pid" ||
+	ambit kill away --reason "it did not" >/dev/null
+# Its time to come back has passed in the same moment.
+until_launched
 like "the third is left alone" "$(ambit ps)" "stays" "running"
-ambit kill stays --reason test >/dev/null
+ambit kill stays --reason test >/dev/null || kill -KILL "$stays"
 wait "$stays"
 is "its caller hears how" "$?" 137
 wait "$left" "$away"

@@ -85,12 +85,24 @@ gone() {
 # node_end: stops the node and proves that nothing of it is on the machine.
 node_end() {
 	node_alive=$(node_pids | awk '$2 != "ambit-init" { print $1 }')
-	ambit kill --all --reason "end of the test" >/dev/null 2>&1
-	ambit node stop || { node_log; return 1; }
+	timeout 60 ambit kill --all --reason "end of the test" >/dev/null 2>&1
+	timeout 60 ambit node stop || { node_log; node_kill; return 1; }
 	# shellcheck disable=SC2086
 	gone $node_alive || return 1
 	node_rest=$(node_rest)
 	[ -z "$node_rest" ] || { diag "left behind: $node_rest"; return 1; }
+}
+
+# node_kill: a node that does not end by itself must not stay on the machine.  Who would
+# start it again goes first.
+node_kill() {
+	# shellcheck disable=SC2046
+	kill -KILL $(node_pid ambit-supervise) $(node_pids | cut -d' ' -f1)
+	find "$NODE_CGROUP" -name cgroup.kill -exec sh -c 'for at; do echo 1 >"$at"; done' sh {} +
+	timeout 20 sh -c 'while [ -d "$1" ]; do find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; done' \
+		sh "$NODE_CGROUP"
+	awk -v run="$AMBIT_ROOT/run/" 'index($5, run) == 1 { print $5 }' /proc/self/mountinfo | tac |
+		xargs -r -d '\n' umount -l
 }
 
 node_rest() {
