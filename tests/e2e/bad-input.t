@@ -72,9 +72,13 @@ a symlink elsewhere|case.yaml|ln -s /etc/passwd $F
 a symlink to a good one|case.yaml|good >$DIRECTORY/other.yaml; ln -s other.yaml $F
 a secret in it|secret|{ good; echo 'run: {environment: {KEY: ghp_0123456789012345678901234567890123456789}}'; } >$F
 a listed path that is not there|/no/such/path|{ good; echo 'files: {read: [/no/such/path]}'; } >$F
+a listed path that is a link|symbolic links|ln -sfn real $DIRECTORY/link; mkdir -p $DIRECTORY/real/below; { good; echo "files: {read: [$DIRECTORY/link]}"; } >$F
+a listed path behind a link|symbolic links|{ good; echo "files: {write: [$DIRECTORY/link/below]}"; } >$F
 the host's /etc|/etc|{ good; echo 'files: {read: [/etc]}'; } >$F
 a name that ambit sets|HOME|{ good; echo 'run: {environment: {HOME: /}}'; } >$F
 TABLE
+{ good; echo "files: {write: [$DIRECTORY/real/below]}"; } >"$DIRECTORY/case.yaml"
+runs "profile: a listed path by its real name" 0 ambit_run "$DIRECTORY/case.yaml" true
 refused "profile: a name that leads elsewhere" 125 "No such file" \
 	ambit run --profile ../good -- true
 refused "profile: an absolute path that is none" 125 "/dev/null" \

@@ -47,6 +47,7 @@ CapEff|0
 CapBnd|0
 CapAmb|0
 NoNewPrivs|1
+securebits|0xeb
 Seccomp|2
 dumpable core|(1, 1)
 processes|(25, 25)
@@ -75,6 +76,7 @@ session|True
 /run/ambit/control|No such file or directory
 /run/ambit/audit|No such file or directory
 /proc/keys|empty
+/proc/key-users|empty
 write /|refused
 write /usr/x|refused
 write /etc/x|refused
@@ -98,7 +100,6 @@ too many open files|Too many open files
 too many processes|Resource temporarily unavailable
 TABLE
 unlike "every mount is as it should be" "$INSIDE" " lacks="
-like "capabilities are locked" "$INSIDE" "securebits=0x"
 is "what it wrote belongs to the owner of the path" \
 	"$(find "$WORK/write" -mindepth 1 -printf '%U:%G\n' | sort -u)" "$OWNER:$OWNER"
 is "the other paths are as they were" "$(stat -c '%u %a' "$WORK/read/file")" "$OWNER 600"
@@ -130,6 +131,18 @@ is "network and user namespace of the host: the hooks hold egress" \
 run ambit_run sleeper sh -c "kill -0 $pid; ls /proc/$pid; kill -0 $(field two pid)"
 unlike "an agent can't signal another's processes" "$STATUS" "^0"
 ok "kill" ambit kill one two --reason "test over"
+
+# ---- what the porter delivers is the agent's to read and nobody else's -----------------
+profile holder 'credentials: [{name: tls, type: x509-svid, ttl: 1h}]'
+ambit run --profile holder --name holder --detach -- sleep 600 >/dev/null
+porter=$(ps -o uid= -p "$(node_pid ambit-porter)" | tr -d ' ') uid=$(field holder uid)
+delivered=/proc/$(node_pid ambitd)/root$AMBIT_ROOT/run/ambit/instances/$(field holder id)/credentials
+is "credentials: the directory" "$(stat -c '%a %u %g' "$delivered")" "2750 $porter $uid"
+is "credentials: the files" "$(stat -c '%a %u %g' "$delivered"/* | sort -u)" "440 $porter $uid"
+ok "kill" ambit kill holder --reason "test over"
+run ambit_run holder sh -c 'grep -c "PRIVATE KEY" $CREDENTIALS_DIRECTORY/tls; : >$CREDENTIALS_DIRECTORY/tls'
+is "credentials: read by the agent" "$OUT" 2
+like "credentials: and not written" "$ERR" "Read-only file system"
 
 # ---- execute -------------------------------------------------------------------
 profile runs-tmp 'files: {execute: [/tmp]}'

@@ -52,7 +52,7 @@ show("session", os.getsid(0) == os.getpid() or os.getsid(0) in pids)
 
 for place in ("/sys", "/root", "/boot", "/mnt", "/srv", "/opt", "/var/lib", "/etc/shadow",
               "/etc/ssl/private", "/run/systemd", "/run/dbus", "/var/run/docker.sock",
-              "/run/ambit/control", "/run/ambit/audit", "/proc/keys"):
+              "/run/ambit/control", "/run/ambit/audit", "/proc/keys", "/proc/key-users"):
     try:
         what = os.stat(place)
         if stat.S_ISCHR(what.st_mode):

@@ -65,6 +65,19 @@ is "on the profile's" "$OUT$ERR" "found in /nowhere:tmp:/usr/share/ambit-test"
 refused "and then on no other" 127 "command not found" ambit_run path true
 run env PATH="/usr/share/ambit-test:$PATH" ambit run --profile passed -- only-there
 is "on the caller's, where it is passed on" "$OUT$ERR" "found in /usr/share/ambit-test:$PATH"
+# A relative part would lead to what the agent itself wrote in an earlier life.
+WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
+at_exit 'rm -rf "$WORK"'
+mkdir "$WORK/bin"
+printf '#!/bin/sh\necho its own\n' >"$WORK/bin/id"
+chmod 755 "$WORK/bin/id"
+OWN="files: {write: [$WORK], execute: [$WORK]}"
+profile relative "run: {directory: $WORK, environment: {PATH: \"bin:./bin::/usr/bin\"}}" "$OWN"
+profile absolute "run: {directory: $WORK, environment: {PATH: \"$WORK/bin:/usr/bin\"}}" "$OWN"
+run ambit_run relative id -un
+is "never on a relative one" "$OUT$ERR" agent
+run ambit_run absolute id -un
+is "on the same, named in full" "$OUT$ERR" "its own"
 runs "on the usual path where the caller has none" 0 env -u PATH "$(command -v ambit)" \
 	run --profile passed -- true
 

@@ -11,9 +11,9 @@ node_begin
 
 WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
 at_exit 'rm -rf "$WORK"'
-mkdir "$WORK/bin" "$WORK/listed" "$WORK/given" "$WORK/outside"
+mkdir "$WORK/bin" "$WORK/listed" "$WORK/handed" "$WORK/outside"
 cp build/tests/bin/calls "$WORK/bin/"
-serve python3 tests/lib/echo.py "unix:$WORK/given/socket" "unix:$WORK/listed/socket" \
+serve python3 tests/lib/echo.py "unix:$WORK/handed/socket" "unix:$WORK/listed/socket" \
 	"abstract:ambit-test-$$"
 # Where no hook sees who connects (before 6.7) there are no unix sockets with a name, and
 # where memory files are executable by themselves (before 6.3) there are none.
@@ -24,7 +24,7 @@ egress:
   - {to: \"unix:$WORK/listed/socket\", tool: listed}"
 fi
 kernel_has 6 3 || MEMFD=EPERM
-profile hostile "files: {read: [$WORK/bin, $WORK/given]}$LISTED"
+profile hostile "files: {read: [$WORK/bin, $WORK/handed]}$LISTED"
 
 # outside NAME ARGUMENT: as root, in namespaces and a directory of its own so that
 # nothing of the machine changes.
@@ -101,7 +101,7 @@ socket-mptcp|EPERM|0
 socket-smc-inet|EPERM|0
 socket-udplite|EPERM|0
 unix-path|$UNIX|0|$WORK/listed/socket
-unix-path|EPERM|$UNIX_RECORDS|$WORK/given/socket
+unix-path|EPERM|$UNIX_RECORDS|$WORK/handed/socket
 unix-abstract|EPERM|$UNIX_RECORDS|ambit-test-$$
 io-uring|EPERM|0
 bpf|EPERM|0

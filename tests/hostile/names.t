@@ -177,6 +177,14 @@ for uid in 0 65534; do
 done
 inside "$WORK/lookups" forge "$slot" "$port" good.evil.test
 is "so does another agent" "$OUT" "send: Operation not permitted connect: Operation not permitted"
+# Nor by an agent whose profile lists where the porter listens for the other.
+asker=127.86.$((16 + slot / 256)).$((slot % 256))
+profile liar "files: {read: [$WORK]}
+egress: [{to: $asker, ports: [$port]}, {to: $asker, ports: [$port], protocol: udp}]"
+PROFILE=liar
+inside "$WORK/lookups" forge "$slot" "$port" good.evil.test
+is "so does one that is let to its door" "$OUT" "nothing nothing"
+PROFILE=bounded
 is "… and nothing was asked for" "$(cat "$DNS_LOG")" ""
 echo go >&7
 read -r line <&8

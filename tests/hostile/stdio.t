@@ -108,6 +108,54 @@ ambit run --profile plain -- sh -c 'head -c 1000000 /dev/zero; echo' \
 like "a full disk is said" "$(cat "$TAP_DIRECTORY/said")" "stdout: No space left on device"
 umount "$TAP_DIRECTORY/disk"
 
+# A file that everybody may write and execute, given to be read: /proc/self/fd leads to it
+# past the mounts, which are not the agent's there.
+FILE='
+import os, sys
+def attempt(what, do):
+    try:
+        print(what, do() or "done", sep="|", flush=True)
+    except OSError as error:
+        print(what, error.strerror, sep="|", flush=True)
+for at in ("/proc/self/fd/0", sys.argv[1]):
+    attempt("write", lambda: os.close(os.open(at, os.O_WRONLY)))
+    attempt("read and write", lambda: os.close(os.open(at, os.O_RDWR)))
+    attempt("truncate", lambda: os.truncate(at, 4096))
+attempt("link", lambda: os.link("/proc/self/fd/0", "/tmp/link", follow_symlinks=True))
+attempt("execute", lambda: os.spawnl(os.P_WAIT, "/proc/self/fd/0", "x"))
+attempt("execute the descriptor", lambda: os.execve(0, ["x"], {}))
+attempt("read what was given", lambda: os.read(0, 9).decode())'
+mkdir "$AMBIT_ROOT/given" "$AMBIT_ROOT/listed"
+for at in given listed; do
+	printf '#!/bin/sh\necho ran\n' >"$AMBIT_ROOT/$at/file"
+	chmod 777 "$AMBIT_ROOT/$at" "$AMBIT_ROOT/$at/file"
+done
+profile lists "files: {write: [$AMBIT_ROOT/listed]}"
+run sh -c 'exec ambit run --quiet --profile lists -- python3 -c "$1" "$2" <"$3"' sh "$FILE" \
+	"$AMBIT_ROOT/listed/file" "$AMBIT_ROOT/given/file"
+is "a file given to be read is only read; a listed one is written" "$OUT" "write|Permission denied
+read and write|Permission denied
+truncate|Permission denied
+write|done
+read and write|done
+truncate|done
+link|Invalid cross-device link
+execute|127
+execute the descriptor|Permission denied
+read what was given|#!/bin/sh"
+is "and was not changed" "$(cat "$AMBIT_ROOT/given/file")" "#!/bin/sh
+echo ran"
+
+# What lies beside a mount that the agent may write or execute: only its own programs are
+# noexec by their mounts.  What Debian keeps in /etc is none.
+mkdir /usr/local/share/ambit-test.$$ || bail_out "no directory below /usr"
+at_exit 'rm -r /usr/local/share/ambit-test.$$'
+cp /bin/true /usr/local/share/ambit-test.$$/program
+cp /bin/true /etc/alternatives/ambit-test.$$ || bail_out "no file in /etc/alternatives"
+at_exit 'rm /etc/alternatives/ambit-test.$$'
+runs "a program below /usr" 0 ambit_run plain /usr/local/share/ambit-test.$$/program
+refused "the same in /etc" 126 "/etc/alternatives" ambit_run plain /etc/alternatives/ambit-test.$$
+
 # The machine's terminals are few; one agent does not get all.
 mkfifo "$TAP_DIRECTORY/held"
 ambit run --quiet --profile plain --name holds -- python3 -c '
