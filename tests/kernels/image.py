@@ -13,7 +13,7 @@ import sys
 PACKAGES = """base-files bash dash coreutils util-linux mount procps iproute2 python3
     python3-jwt python3-cryptography perl openssl bpftool findutils diffutils grep sed mawk
     hostname login passwd libcyaml1 libyaml-0-2 libseccomp2 libcap2 libbpf1 libjansson4
-    libssl3 libssl3t64 libc-bin tzdata libc-ares2 libc-ares2t64 dnsmasq-base""".split()
+    libssl3 libssl3t64 libc-bin tzdata libc-ares2 libcares2 dnsmasq-base""".split()
 SKIPPED = re.compile(r"/usr/share/(doc|man|info|locale|lintian|bash-completion|zoneinfo/right)/|\.pyc$")
 
 
