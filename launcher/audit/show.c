@@ -121,7 +121,6 @@ static void put_target(FILE *out, const json_t *record)
 	}
 }
 
-/* The entry that would allow what was refused for want of one. */
 /* Whether it can be copied into a profile: an agent may choose a path that would
  * bring entries of its own along. */
 static int is_plain(const char *name)
@@ -130,6 +129,7 @@ static int is_plain(const char *name)
 				 "0123456789/._:@+-")] == 0;
 }
 
+/* The entry that would allow what was refused for want of one. */
 static void put_missing(FILE *out, const json_t *record)
 {
 	const char *reason = tool_text(record, "unmapped.reason");
@@ -182,10 +182,13 @@ static void put_connection(FILE *out, const json_t *record)
 		putc(' ', out);
 		put_text(out, rule);
 	}
-	fputs(" by ", out);
-	put_text(out, tool_text(record, "actor.process.name"));
-	fprintf(out, "[%llu]",
-		(unsigned long long)tool_number(record, "actor.process.pid"));
+	/* A packet that is judged is nobody's at that time. */
+	if (tool_number(record, "actor.process.pid")) {
+		fputs(" by ", out);
+		put_text(out, tool_text(record, "actor.process.name"));
+		fprintf(out, "[%llu]", (unsigned long long)tool_number(
+			record, "actor.process.pid"));
+	}
 	if (tool_number(record, "action_id") == 2) {
 		fputs(": ", out);
 		put_text(out, tool_text(record, "status_detail"));
