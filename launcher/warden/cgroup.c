@@ -267,6 +267,21 @@ int cgroup_settle(const struct cgroup_tree *tree)
 	return 0;
 }
 
+int cgroup_await(int fd, int ms)
+{
+	struct pollfd changes = { openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC),
+				  POLLPRI, 0 };
+	OWN_FD events = changes.fd;
+	char byte;
+
+	/* What was read is what a change is told from. */
+	while (events >= 0 && pread(events, &byte, 1, 0) == 1 &&
+	       cgroup_populated(fd) > 0)
+		if (poll(&changes, 1, ms) == 0)
+			return -ETIMEDOUT;
+	return events < 0 ? -errno : 0;
+}
+
 int cgroup_populated(int fd)
 {
 	char text[256];

@@ -50,6 +50,9 @@ void cgroup_end(int fd);
  * end. */
 int cgroup_settle(const struct cgroup_tree *tree);
 
+/* Waits until no process is in the leaf: 0, -ETIMEDOUT, or another negative errno. */
+int cgroup_await(int fd, int ms);
+
 /* 1 while processes are in the leaf, 0 when not, negative errno. */
 int cgroup_populated(int fd);
 

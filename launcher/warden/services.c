@@ -24,6 +24,7 @@
 
 #define READY_MS 10000
 #define SEND_MS 500	/* that a service may keep the warden from its work */
+#define EARLIER_MS 2000
 #define BACK_OFF_MS 100
 #define BACK_OFF_MOST_MS 5000
 
@@ -117,6 +118,12 @@ static int start_cgroup(struct warden *warden, enum service_kind kind,
 				 &service->cgroup, &service->cgroup_id, error);
 	if (failed)
 		return failed;
+	/* What an earlier warden left ends by itself, when it has written what it
+	 * was told; one that is stuck must not keep this node from its agents. */
+	if (cgroup_await(service->cgroup, EARLIER_MS) < 0) {
+		cgroup_kill(service->cgroup);
+		cgroup_await(service->cgroup, EARLIER_MS);
+	}
 	memset(&policy, 0, sizeof(policy));
 	policy.instance = policy.slot = 1 + (uint32_t)kind;
 	policy.state = AMBIT_POLICY_OPEN;

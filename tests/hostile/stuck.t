@@ -14,6 +14,7 @@ profile plain 'run: {grace: 1s}'
 profile stubborn 'run: {grace: 3s}'
 profile deaf 'run: {grace: 3s}'
 profile brief 'run: {lifetime: 3s}'
+profile short 'run: {lifetime: 8s}'
 profile asks 'egress: [{to: listed.example.com, ports: [443]}]'
 STUBBORN='import signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -56,6 +57,22 @@ for service in ambit-porter ambit-recorder; do
 	ok "$service stopped: it is ended" gone "$victim"
 	ok "$service stopped: another is there" until_launched
 	ok "$service: the asking agent ends" timeout 20 ambit kill asks --reason test
+done
+
+# ---- a service is stopped, and the warden is killed: the next one does not wait for it ---
+for service in ambit-porter ambit-recorder; do
+	ambit run --profile short --name short --detach -- sleep 600 >/dev/null
+	ambit run --profile plain --name stays --detach -- sleep 600 >/dev/null
+	agent=$(pid_of short) stopped=$(node_pid $service) victim=$(node_pid ambitd)
+	kill -STOP "$stopped"
+	kill -KILL "$victim"
+	gone "$victim"
+	ok "$service stopped, warden killed: an agent is still there" kill -0 "$agent"
+	ok "$service stopped, warden killed: a lifetime ends" gone "$agent" || kill -KILL "$stopped"
+	ok "$service stopped, warden killed: another is there" until_launched
+	ok "$service stopped, warden killed: it is ended" gone "$stopped"
+	like "$service stopped, warden killed: an agent is left alone" "$(ambit ps)" stays running
+	ambit kill stays --reason test >/dev/null
 done
 
 # ---- a retirement outlives the warden -------------------------------------------------
