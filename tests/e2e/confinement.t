@@ -139,7 +139,31 @@ porter=$(ps -o uid= -p "$(node_pid ambit-porter)" | tr -d ' ') uid=$(field holde
 delivered=/proc/$(node_pid ambitd)/root$AMBIT_ROOT/run/ambit/instances/$(field holder id)/credentials
 is "credentials: the directory" "$(stat -c '%a %u %g' "$delivered")" "2750 $porter $uid"
 is "credentials: the files" "$(stat -c '%a %u %g' "$delivered"/* | sort -u)" "440 $porter $uid"
+# A porter that goes on writing while all is taken down leaves nothing behind.
+mkfifo "$TAP_DIRECTORY/writes"
+python3 - "$delivered" "$porter" >"$TAP_DIRECTORY/writes" <<'PYTHON' &
+import os, sys
+directory = os.open(sys.argv[1], os.O_RDONLY)
+os.setgroups([])
+os.setresuid(*[int(sys.argv[2])] * 3)
+written = 0
+try:
+    while True:
+        os.close(os.open(f"x{written}", os.O_WRONLY | os.O_CREAT, dir_fd=directory))
+        written += 1
+        if written == 100:
+            print("writes", flush=True)
+except OSError:
+    sys.exit(written < 100)
+PYTHON
+writer=$!
+read -r line <"$TAP_DIRECTORY/writes"
+is "credentials: the porter's uid writes" "$line" writes
 ok "kill" ambit kill holder --reason "test over"
+wait "$writer"
+is "credentials: until it can't" "$?" 0
+ok "settle" ambit node settle
+ok "credentials: nothing of it is left" [ ! -e "${delivered%/*}" ]
 run ambit_run holder sh -c 'grep -c "PRIVATE KEY" $CREDENTIALS_DIRECTORY/tls; : >$CREDENTIALS_DIRECTORY/tls'
 is "credentials: read by the agent" "$OUT" 2
 like "credentials: and not written" "$ERR" "Read-only file system"

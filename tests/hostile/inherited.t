@@ -39,7 +39,7 @@ def start():
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
     os.umask(0)
     os.environ["SECRET"] = "hidden"
-    os.dup2(os.open("/etc/shadow", os.O_RDONLY), 9, inheritable=True)
+    os.dup2(os.open("/", os.O_RDONLY), 9, inheritable=True)
     os.execvp(sys.argv[1], sys.argv[1:])
 def status(name):
     for line in open("/proc/self/status"):
