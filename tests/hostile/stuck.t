@@ -153,7 +153,7 @@ away=$!
 timeout 20 sh -c 'until [ "$(ambit ps | grep -c running)" = 3 ]; do :; done' || fail "three run"
 left_pid=$(pid_of left) away_pid=$(pid_of away)
 victim=$(node_pid ambitd)
-kill -KILL "$away" "$victim"
+kill -KILL "$victim" "$away"
 gone "$victim"
 until_launched
 timeout 20 sh -c 'until ambit ps | grep -q "stays.*running"; do :; done' || fail "it was adopted"
