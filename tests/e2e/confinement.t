@@ -142,26 +142,41 @@ is "credentials: the files" "$(stat -c '%a %u %g' "$delivered"/* | sort -u)" "44
 # A porter that goes on writing while all is taken down leaves nothing behind.
 mkfifo "$TAP_DIRECTORY/writes"
 python3 - "$delivered" "$porter" >"$TAP_DIRECTORY/writes" <<'PYTHON' &
-import os, sys
+import os, sys, time
+until = time.monotonic() + 10
 directory = os.open(sys.argv[1], os.O_RDONLY)
 os.setgroups([])
 os.setresuid(*[int(sys.argv[2])] * 3)
 written = 0
 try:
-    while True:
+    while time.monotonic() < until:
         os.close(os.open(f"x{written}", os.O_WRONLY | os.O_CREAT, dir_fd=directory))
         written += 1
+        if written > 4:
+            try:
+                os.unlink(f"x{written - 5}", dir_fd=directory)
+            except FileNotFoundError:
+                pass
         if written == 100:
             print("writes", flush=True)
 except OSError:
     sys.exit(written < 100)
+sys.exit("it still can")
 PYTHON
 writer=$!
 read -r line <"$TAP_DIRECTORY/writes"
 is "credentials: the porter's uid writes" "$line" writes
+# It has time for it: each removal waits.
+warden=$(node_pid ambitd)
+strace -qq -o /dev/null -e trace=unlinkat -e inject=unlinkat:delay_enter=10000 -p "$warden" &
+strace=$!
+while grep -qs '^TracerPid:[[:space:]]*0' "/proc/$warden/status"; do :; done
 ok "kill" ambit kill holder --reason "test over"
 wait "$writer"
-is "credentials: until it can't" "$?" 0
+written=$?
+kill "$strace"
+wait "$strace"
+is "credentials: until it can't" "$written" 0
 ok "settle" ambit node settle
 ok "credentials: nothing of it is left" [ ! -e "${delivered%/*}" ]
 run ambit_run holder sh -c 'grep -c "PRIVATE KEY" $CREDENTIALS_DIRECTORY/tls; : >$CREDENTIALS_DIRECTORY/tls'
