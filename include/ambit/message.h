@@ -8,16 +8,15 @@
  *
  * How one launch goes:
  *
- *   warden → issuer    ADMIT       this instance may have these credentials
+ *   warden → issuer    ADMIT       this instance may have these credentials, and
+ *                                  these are the first ones
  *   warden → porter    SERVE       deliver them into this directory (descriptor)
- *   issuer → warden    GRANTED     one per credential: what it is going to be
+ *   warden → recorder  OPEN, EVENT launch and credential records
  *   porter → issuer    SIGN        one per credential
  *   issuer → porter    SIGNED      the bytes, kept in a memfd (descriptor)
- *   porter → warden    MINTED      what it is; the file is not in place yet
- *   warden → recorder  OPEN, EVENT launch and credential records
- *   recorder → warden  DURABLE     they are on disk
- *   warden → porter    PUBLISH     rename the file into place
- *   porter → warden    PUBLISHED   it is there: the agent may start
+ *   porter → warden    MINTED      what it is
+ *   porter → warden    PUBLISHED   its files are in place
+ *   recorder → warden  DURABLE     the records are on disk: the agent may start
  *
  *   warden → porter    NAME       who asks from which slot, and for what names
  *
@@ -28,7 +27,16 @@
  *   warden → porter    ADMITTED   which of them the kernel now admits: the porter
  *                                 answers the agent with these
  *
- * A renewal is SIGN, SIGNED, MINTED, EVENT, DURABLE, PUBLISH, PUBLISHED again.
+ * How a credential is renewed:
+ *
+ *   porter → issuer    SIGN
+ *   issuer → warden    GRANTED    what it has signed
+ *   issuer → porter    SIGNED
+ *   porter → warden    MINTED     its files are not in place yet
+ *   warden → recorder  EVENT      by what the issuer said
+ *   recorder → warden  DURABLE
+ *   warden → porter    PUBLISH    rename the files into place
+ *   porter → warden    PUBLISHED
  */
 #ifndef AMBIT_MESSAGE_H
 #define AMBIT_MESSAGE_H
@@ -198,11 +206,28 @@ struct ambit_credential {
 	uint32_t ttl;		/* seconds, before the ceilings */
 };
 
+#define AMBIT_CREDENTIAL_ID 16		/* bytes of a serial number or jti; the upper
+					 * two bits are 01, as a serial is positive and
+					 * of one length */
+#define AMBIT_X509_MOST 86400		/* seconds a credential may live */
+#define AMBIT_JWT_MOST 3600
+#define AMBIT_X509_BACK_DATED 10	/* for verifiers whose clock is behind */
+
+/* What the first credential of a kind is going to be: the warden says it, so that the
+ * record can be on its way to the disk before anything is signed.  not_after 0: nothing
+ * is said, the issuer decides. */
+struct ambit_first {
+	uint64_t not_before;
+	uint64_t not_after;
+	uint8_t id[AMBIT_CREDENTIAL_ID];
+};
+
 struct ambit_admit {
 	uint64_t instance;
 	uint64_t deadline;	/* seconds since the epoch no credential outlives */
 	uint32_t credential_count;
-	uint32_t running;	/* 1: it has its first ones, nothing is told ahead */
+	uint32_t pad;
+	struct ambit_first first[AMBIT_CREDENTIALS];
 	char id[AMBIT_ID_SIZE];
 	char spiffe_id[AMBIT_SPIFFE_SIZE];
 	char task[AMBIT_TASK_SIZE];
@@ -213,16 +238,14 @@ struct ambit_dismiss {
 	uint64_t instance;
 };
 
-/* What the records are made from.  Of an instance that starts it is told before
- * anything is signed, so that the record can be on its way to the disk meanwhile: the
- * first credential that is signed soon is this one.  Of any other it is told when it
- * has been signed, before the porter has it. */
+/* What was signed and ADMIT did not tell of, before the porter has it: the record is
+ * made from this. */
 struct ambit_granted {
 	uint64_t instance;
 	uint64_t not_before;
 	uint64_t not_after;
 	uint32_t credential;
-	int32_t error;
+	uint32_t pad;
 	char id[96];		/* as in struct ambit_signed */
 };
 
@@ -231,7 +254,8 @@ struct ambit_granted {
 struct ambit_serve {
 	uint64_t instance;
 	uint32_t credential_count;
-	uint32_t pad;
+	uint32_t starting;	/* 1: nobody can read the directory yet, so that the
+				 * first ones are put in place without a PUBLISH */
 	struct ambit_credential credentials[AMBIT_CREDENTIALS];
 };
 
@@ -338,6 +362,7 @@ struct ambit_admitted_names {
 struct ambit_ready {
 	int32_t error;		/* 0: walls up, loop entered */
 	uint32_t port;		/* porter only: where it answers lookups */
+	uint64_t not_after;	/* issuer only: when its authority ends */
 	char trust_domain[AMBIT_TEXT_SIZE];	/* issuer only */
 	char reason[AMBIT_TEXT_SIZE];	/* when error != 0 */
 };

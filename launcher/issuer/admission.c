@@ -15,8 +15,8 @@ static const struct rule {
 	uint32_t back_dated;	/* seconds, for verifiers whose clock is behind */
 	int audience;		/* must have one, or must not */
 } rules[ADMISSION_KINDS] = {
-	[ADMISSION_X509] = { "x509-svid", 24 * 60 * 60, 10, 0 },
-	[ADMISSION_JWT] = { "jwt-svid", 60 * 60, 0, 1 },
+	[ADMISSION_X509] = { "x509-svid", AMBIT_X509_MOST, AMBIT_X509_BACK_DATED, 0 },
+	[ADMISSION_JWT] = { "jwt-svid", AMBIT_JWT_MOST, 0, 1 },
 };
 
 static struct admission **bucket_of(struct admissions *table, uint64_t instance)
@@ -172,29 +172,6 @@ static struct admission *make(const struct ambit_admit *admit)
 	return admission;
 }
 
-int admissions_add(struct admissions *table, const struct ambit_admit *admit,
-		   const char *domain, uint64_t steady_ms,
-		   struct error *refusal)
-{
-	if (!well_formed(admit))
-		return -EBADMSG;
-	if (find(table, admit->instance))
-		return -EEXIST;
-	if (table->count == AMBIT_SLOTS)
-		return -ENOSPC;
-	struct admission *admission = make(admit);
-	if (!admission)
-		return -ENOMEM;
-	admission->refused = -judge(admit, domain, admission, refusal);
-	admission->tokens = ADMISSION_BURST;
-	admission->refilled_ms = steady_ms;
-	struct admission **bucket = bucket_of(table, admit->instance);
-	admission->next = *bucket;
-	*bucket = admission;
-	table->count++;
-	return 0;
-}
-
 void admissions_remove(struct admissions *table, uint64_t instance)
 {
 	struct admission **at = bucket_of(table, instance);
@@ -268,23 +245,64 @@ static struct admission *find_admitted(struct admissions *table, uint64_t instan
 		       admission : NULL;
 }
 
-int admissions_hold(struct admissions *table, uint64_t instance, uint32_t index,
-		    const struct admission_clock *clock, uint64_t latest,
-		    const uint8_t id[ADMISSION_ID],
-		    struct admission_grant *ret_grant)
+/* The warden says what the first one is going to be; what it may be is judged here. */
+static int hold(struct admission *admission, uint32_t index,
+		const struct ambit_first *first,
+		const struct admission_clock *clock, uint64_t latest)
 {
-	struct admission *admission = find_admitted(table, instance, index);
-	if (!admission)
-		return -EACCES;
-	int result = judge_grant(admission, index, clock, latest, ret_grant);
-	if (result < 0)
-		return result;
+	const struct admission_credential *credential =
+		&admission->credentials[index];
+	uint64_t begun = first->not_before + rules[credential->kind].back_dated;
+
+	if ((first->id[0] & 0xc0) != 0x40 || begun > clock->seconds + 1 ||
+	    begun + ADMISSION_HOLD < clock->seconds ||
+	    first->not_after <= clock->seconds ||
+	    first->not_after > earliest(begun + credential->ttl,
+					earliest(admission->deadline, latest)))
+		return -EINVAL;
 	struct admission_held *held = &admission->held[index];
-	*held = (struct admission_held){ clock->seconds, ret_grant->not_before,
-					 ret_grant->not_after, { 0 } };
-	memcpy(held->id, id, ADMISSION_ID);
-	memcpy(ret_grant->id, id, ADMISSION_ID);
-	ret_grant->is_held = 1;
+	*held = (struct admission_held){ clock->seconds, first->not_before,
+					 first->not_after, { 0 } };
+	memcpy(held->id, first->id, ADMISSION_ID);
+	return 0;
+}
+
+static int hold_all(struct admission *admission, const struct ambit_admit *admit,
+		    const struct admission_clock *clock, uint64_t latest,
+		    struct error *refusal)
+{
+	for (uint32_t i = 0; i < admit->credential_count; i++)
+		if (admit->first[i].not_after &&
+		    hold(admission, i, &admit->first[i], clock, latest) < 0)
+			return error_set(refusal, EINVAL, "credential %s: what the "
+					 "first is to be is not what it may be",
+					 admit->credentials[i].name);
+	return 0;
+}
+
+int admissions_add(struct admissions *table, const struct ambit_admit *admit,
+		   const char *domain, const struct admission_clock *clock,
+		   uint64_t latest, struct error *refusal)
+{
+	if (!well_formed(admit))
+		return -EBADMSG;
+	if (find(table, admit->instance))
+		return -EEXIST;
+	if (table->count == AMBIT_SLOTS)
+		return -ENOSPC;
+	struct admission *admission = make(admit);
+	if (!admission)
+		return -ENOMEM;
+	admission->refused = -judge(admit, domain, admission, refusal);
+	if (!admission->refused)
+		admission->refused = -hold_all(admission, admit, clock, latest,
+					       refusal);
+	admission->tokens = ADMISSION_BURST;
+	admission->refilled_ms = clock->steady_ms;
+	struct admission **bucket = bucket_of(table, admit->instance);
+	admission->next = *bucket;
+	*bucket = admission;
+	table->count++;
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 #define ADMISSION_REFILL_MS 1000	/* … and one more after so long */
 #define ADMISSION_TTL_LEAST 2	/* seconds */
 #define ADMISSION_HOLD 5	/* seconds that a grant waits for its SIGN */
-#define ADMISSION_ID 16		/* bytes of a serial number or jti */
+#define ADMISSION_ID AMBIT_CREDENTIAL_ID
 
 enum admission_kind { ADMISSION_X509, ADMISSION_JWT, ADMISSION_KINDS };
 
@@ -27,7 +27,7 @@ struct admission_credential {
 	const char *audience;
 };
 
-/* A grant that was told and not asked for yet. */
+/* What the warden said that the first one is going to be, until it is asked for. */
 struct admission_held {
 	uint64_t since;		/* seconds since the epoch; 0: none */
 	uint64_t not_before, not_after;
@@ -60,7 +60,7 @@ struct admission_grant {
 	const struct admission_credential *credential;
 	uint64_t not_before, not_after;
 	uint8_t id[ADMISSION_ID];
-	int is_held;		/* the id is one that was told; else the caller's to
+	int is_held;		/* the warden said it; else the id is the caller's to
 				 * draw */
 };
 
@@ -71,20 +71,14 @@ struct admission_clock {
 
 /* Registers what ADMIT says.  An instance that breaks a rule is registered as
  * refused, so that its SIGN has a clear answer: then the return is 0 and
- * `refusal` is filled.  -EBADMSG, -EEXIST: the warden is broken. */
+ * `refusal` is filled.  `latest` is when the authority ends.  -EBADMSG, -EEXIST: the
+ * warden is broken. */
 int admissions_add(struct admissions *table, const struct ambit_admit *admit,
-		   const char *domain, uint64_t steady_ms,
-		   struct error *refusal);
+		   const char *domain, const struct admission_clock *clock,
+		   uint64_t latest, struct error *refusal);
 
 void admissions_remove(struct admissions *table, uint64_t instance);
 void admissions_clear(struct admissions *table);
-
-/* What the first SIGN of credential `index` is going to be given: with `id`, which the
- * caller has drawn, held for it.  Counts nothing.  Returns as admissions_permit. */
-int admissions_hold(struct admissions *table, uint64_t instance, uint32_t index,
-		    const struct admission_clock *clock, uint64_t latest,
-		    const uint8_t id[ADMISSION_ID],
-		    struct admission_grant *ret_grant);
 
 /* Judges one SIGN and counts it.  `latest` is when the CA ends.  Returns 0 or
  * -EACCES (not admitted), -EAGAIN (too many), -EKEYEXPIRED (deadline passed),

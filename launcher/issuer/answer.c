@@ -121,12 +121,14 @@ static int make_jwt(struct answer *answer, const struct admission_grant *grant,
 	return 0;
 }
 
-void answer_id(const uint8_t id[ADMISSION_ID], char ret_text[ANSWER_ID])
+/* As the certificate, the token and the records say it. */
+static void write_id(const uint8_t id[ADMISSION_ID],
+		     char ret_text[2 * ADMISSION_ID + 1])
 {
-	struct text hex = { ret_text, ANSWER_ID - 1, 0, 0 };
+	struct text hex = { ret_text, 2 * ADMISSION_ID, 0, 0 };
 
 	text_hex(&hex, id, ADMISSION_ID);
-	ret_text[ANSWER_ID - 1] = 0;
+	ret_text[2 * ADMISSION_ID] = 0;
 }
 
 int answer_make(struct answer *answer, const struct admission_grant *grant,
@@ -142,7 +144,7 @@ int answer_make(struct answer *answer, const struct admission_grant *grant,
 
 	ret_signed->not_before = grant->not_before;
 	ret_signed->not_after = grant->not_after;
-	answer_id(grant->id, ret_signed->id);
+	write_id(grant->id, ret_signed->id);
 	int result = makers[grant->credential->kind](answer, grant, &parts,
 						     ret_signed);
 	if (!result && parts.overflow)

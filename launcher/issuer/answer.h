@@ -26,9 +26,6 @@ void answer_release(struct answer *answer);
 int answer_refill(struct answer *answer);
 int answer_idle(const struct answer *answer);	/* 1: the pool is full */
 
-#define ANSWER_ID (2 * ADMISSION_ID + 1)
-/* As the certificate, the token and the records say it: in hexadecimal. */
-void answer_id(const uint8_t id[ADMISSION_ID], char ret_text[ANSWER_ID]);
 
 /* Makes the credential of `grant`: fills parts, times and id of `ret_signed`
  * and gives its sealed memfd.  Returns 0 or a negative errno. */

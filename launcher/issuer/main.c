@@ -172,49 +172,21 @@ static int tell_ready(const struct issuer *issuer, const struct error *error)
 	else
 		snprintf(ready.trust_domain, sizeof(ready.trust_domain), "%s",
 			 issuer->authority.ca.domain);
+	ready.not_after = error->code ? 0 : issuer->authority.ca.not_after;
 	return message_send(WARDEN, AMBIT_MESSAGE_READY, &ready, NULL);
-}
-
-/* What its first credentials are going to be, for the warden to record while they are
- * asked for and signed. */
-static int tell_grants(struct issuer *issuer, const struct ambit_admit *admit)
-{
-	struct admission_clock clock = { now_seconds(), steady_ms() };
-	int result = 0;
-
-	for (uint32_t i = 0; i < admit->credential_count && !result; i++) {
-		struct ambit_granted granted = {
-			.instance = admit->instance, .credential = i,
-		};
-		struct admission_grant grant;
-		uint8_t id[ADMISSION_ID];
-		int refused = key_identifier(id);
-		if (!refused)
-			refused = admissions_hold(&issuer->admissions,
-						  admit->instance, i, &clock,
-						  issuer->authority.ca.not_after,
-						  id, &grant);
-		granted.error = -refused;
-		if (!refused) {
-			granted.not_before = grant.not_before;
-			granted.not_after = grant.not_after;
-			answer_id(id, granted.id);
-		}
-		result = message_send(WARDEN, AMBIT_MESSAGE_GRANTED, &granted, NULL);
-	}
-	return result;
 }
 
 static int admit(struct issuer *issuer, const struct ambit_admit *admit)
 {
 	struct error refusal = { 0 };
+	struct admission_clock clock = { now_seconds(), steady_ms() };
 	int result = admissions_add(&issuer->admissions, admit,
-				    issuer->authority.ca.domain, steady_ms(),
-				    &refusal);
+				    issuer->authority.ca.domain, &clock,
+				    issuer->authority.ca.not_after, &refusal);
 	if (refusal.code)
 		fprintf(stderr, "ambit-issuer: agent %llu refused: %s\n",
 			(unsigned long long)admit->instance, refusal.text);
-	return result < 0 || admit->running ? result : tell_grants(issuer, admit);
+	return result;
 }
 
 /* Everything the warden has said so far.  Returns 1, 0 when it is gone, or a

@@ -205,6 +205,7 @@ static int begin(struct serve *serve, const struct ambit_serve *what,
 	instance->instance = what->instance;
 	instance->directory = own_take_fd(directory);
 	instance->count = what->credential_count;
+	instance->starting = what->starting != 0;
 	serve->credentials += count;
 	for (size_t i = 0; i < count; i++)
 		want(serve, &instance->credentials[i]);
@@ -337,8 +338,12 @@ static int take_signed(struct serve *serve, const struct ambit_signed *what,
 	credential->state = SERVE_MINTED;
 	schedule(serve, credential);
 	int result = tell_minted(serve, credential, 0, what->id);
+	int first = instance->starting && !credential->renewal;
 	credential->renewal = 1;
-	return result;
+	if (result < 0 || !first)
+		return result;
+	struct ambit_publish at_once = { what->instance, what->credential, 0 };
+	return publish(serve, &at_once, now_ms);
 }
 
 int serve_warden(struct serve *serve, struct message *message, uint64_t now_ms)

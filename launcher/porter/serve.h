@@ -45,6 +45,7 @@ struct serve_instance {
 	uint64_t instance;
 	int directory;
 	uint32_t count;
+	int starting;		/* as in struct ambit_serve */
 	struct serve_credential credentials[];
 };
 

@@ -11,7 +11,10 @@
 #include <ambit/exit.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
+
+#define OTHER "credentials: what was signed is not what was recorded"
 
 /* The end of what is issued is the earliest of lifetime and review day. */
 static uint64_t credentials_deadline(const struct agent *agent)
@@ -26,7 +29,52 @@ static uint64_t credentials_deadline(const struct agent *agent)
 	return deadline;
 }
 
-int credentials_serve(struct agent *agent)
+static void write_hex(const uint8_t *bytes, size_t length, char *ret_text)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < length; i++) {
+		ret_text[2 * i] = digits[bytes[i] >> 4];
+		ret_text[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	ret_text[2 * length] = 0;
+}
+
+/* What the first of each is going to be, so that it can be recorded before it is
+ * signed.  The issuer judges it by the same ceilings. */
+static int draw_first(struct agent *agent, struct ambit_first *ret_first,
+		      struct error *error)
+{
+	const struct profile *profile = agent->compiled->profile;
+	uint64_t now = warden_now_ms() / 1000, end = credentials_deadline(agent);
+
+	if (agent->warden->authority_ends < end)
+		end = agent->warden->authority_ends;
+	for (unsigned i = 0; i < profile->credential_count; i++) {
+		const struct profile_credential *wanted = &profile->credentials[i];
+		struct agent_credential *credential = &agent->credentials[i];
+		int is_x509 = wanted->type == PROFILE_X509_SVID;
+		uint64_t most = is_x509 ? AMBIT_X509_MOST : AMBIT_JWT_MOST;
+		struct ambit_first *first = &ret_first[i];
+		if (wanted->ttl < most)
+			most = wanted->ttl;
+		first->not_before = now - (is_x509 ? AMBIT_X509_BACK_DATED : 0);
+		first->not_after = now + most < end ? now + most : end;
+		if (first->not_after <= now)
+			return error_errno(error, EKEYEXPIRED, "credentials: %s",
+					   wanted->name);
+		if (getrandom(first->id, sizeof(first->id), 0) !=
+		    sizeof(first->id))
+			return error_set(error, EIO, "node: no random numbers");
+		first->id[0] = (uint8_t)((first->id[0] & 0x3f) | 0x40);
+		write_hex(first->id, sizeof(first->id), credential->id);
+		credential->not_before = first->not_before;
+		credential->not_after = first->not_after;
+	}
+	return 0;
+}
+
+int credentials_serve(struct agent *agent, struct error *error)
 {
 	const struct profile *profile = agent->compiled->profile;
 	struct warden *warden = agent->warden;
@@ -41,9 +89,11 @@ int credentials_serve(struct agent *agent)
 	};
 	char path[64];
 
-	admit.running = agent->state != AGENT_STARTING;
 	if (!profile->credential_count)
 		return 0;
+	serve.starting = agent->state == AGENT_STARTING;
+	if (serve.starting && draw_first(agent, admit.first, error) < 0)
+		return -error->code;
 	snprintf(admit.id, sizeof(admit.id), "%s", agent->id);
 	snprintf(admit.spiffe_id, sizeof(admit.spiffe_id), "%s",
 		 agent->spiffe_id);
@@ -64,13 +114,13 @@ int credentials_serve(struct agent *agent)
 	OWN_FD directory = openat(warden->instances, path,
 				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0)
-		return -errno;
+		return error_errno(error, errno, "credentials");
 	int failed = services_send(warden, SERVICE_ISSUER, AMBIT_MESSAGE_ADMIT,
 				   &admit, NULL);
 	if (!failed)
 		failed = services_send(warden, SERVICE_PORTER,
 				       AMBIT_MESSAGE_SERVE, &serve, &directory);
-	return failed;
+	return failed ? error_set(error, EPIPE, "node: a service ended") : 0;
 }
 
 int credentials_record(struct agent *agent, unsigned index, int renewed,
@@ -95,34 +145,13 @@ int credentials_record(struct agent *agent, unsigned index, int renewed,
 	return records_send(agent->warden, &event, done, data);
 }
 
-int credentials_granted(const struct agent *agent)
+/* What was signed must be what was recorded. */
+static int agrees(const struct agent_credential *credential, const char *id,
+		  uint64_t not_before, uint64_t not_after)
 {
-	for (unsigned i = 0; i < agent->compiled->profile->credential_count; i++)
-		if (!agent->credentials[i].granted)
-			return 0;
-	return 1;
-}
-
-/* The issuer's word and the porter's come by two sockets, in either order; the record
- * was written from the first, and both must say the same. */
-static int agree(struct agent *agent, uint32_t index, const char *id,
-		 uint64_t not_before, uint64_t not_after)
-{
-	struct agent_credential *credential = &agent->credentials[index];
-
-	if (!credential->granted) {
-		snprintf(credential->id, sizeof(credential->id), "%s", id);
-		credential->not_before = not_before;
-		credential->not_after = not_after;
-		credential->granted = 1;
-		return 1;
-	}
-	if (!strcmp(credential->id, id) && credential->not_before == not_before &&
-	    credential->not_after == not_after)
-		return 1;
-	launch_refuse_text(agent, EBADMSG, "credentials: what was signed is not what "
-			   "was recorded");
-	return 0;
+	return !strcmp(credential->id, id) &&
+	       credential->not_before == not_before &&
+	       credential->not_after == not_after;
 }
 
 static void refuse(struct agent *agent, uint32_t index, int code)
@@ -204,15 +233,10 @@ void credentials_take_granted(struct warden *warden,
 	if (!agent || agent->gone || agent->failure.code ||
 	    granted->credential >= agent->compiled->profile->credential_count)
 		return;
-	if (agent->state != AGENT_STARTING && !granted->error)
+	if (agent->state == AGENT_STARTING)
+		launch_refuse_text(agent, EBADMSG, OTHER);
+	else
 		take_renewal(agent, granted);
-	if (agent->state != AGENT_STARTING)
-		return;
-	if (granted->error)
-		refuse(agent, granted->credential, granted->error);
-	else if (agree(agent, granted->credential, granted->id,
-		       granted->not_before, granted->not_after))
-		launch_advance(agent);
 }
 
 void credentials_take_minted(struct warden *warden, const struct ambit_minted *minted)
@@ -235,15 +259,14 @@ void credentials_take_minted(struct warden *warden, const struct ambit_minted *m
 		publish_renewal(agent, minted->credential);
 		return;
 	}
-	if (!agree(agent, minted->credential, minted->id, minted->not_before,
-		   minted->not_after))
+	if (!agrees(credential, minted->id, minted->not_before,
+		    minted->not_after)) {
+		launch_refuse_text(agent, EBADMSG, OTHER);
 		return;
-	credential->minted = 1;
-	/* In place already, for nobody yet: the agent's first instruction waits
+	}
+	/* In place at once, for nobody yet: the agent's first instruction waits
 	 * for the record. */
-	if (publish(agent, minted->credential) < 0)
-		launch_refuse_text(agent, EPIPE, "credentials: can't be delivered");
-	launch_advance(agent);
+	credential->minted = 1;
 }
 
 void credentials_take_published(struct warden *warden,
@@ -262,6 +285,8 @@ void credentials_take_published(struct warden *warden,
 		launch_refuse(agent, AMBIT_EXIT_REFUSED, &error);
 		return;
 	}
+	if (!agent->credentials[published->credential].minted)
+		return;
 	agent->credentials[published->credential].published = 1;
 	launch_advance(agent);
 }

@@ -6,11 +6,9 @@
 
 #include "warden.h"
 
-/* (Re)sends what issuer and porter must know to serve `agent`. */
-int credentials_serve(struct agent *agent);
-
-/* 1 when it is known of all of the profile's credentials what they are going to be. */
-int credentials_granted(const struct agent *agent);
+/* (Re)sends what issuer and porter must know to serve `agent`; of one that starts it is
+ * drawn what its first credentials are going to be. */
+int credentials_serve(struct agent *agent, struct error *error);
 
 /* GRANTED from the issuer. */
 void credentials_take_granted(struct warden *warden,

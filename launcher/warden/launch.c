@@ -313,21 +313,7 @@ void launch_advance(struct agent *agent)
 {
 	struct error error = { 0 };
 
-	if (agent->failure.code || agent->went || !agent->pid ||
-	    !credentials_granted(agent))
-		return;
-	/* The disk is asked while the process is still being bounded and the
-	 * credentials are made; should that fail, a refusal and an end follow the
-	 * launch in the log. */
-	if (!agent->recorded) {
-		agent->recorded = 1;
-		if (record_launch(agent) < 0) {
-			launch_refuse_text(agent, EPIPE, "audit log: the launch "
-					   "can't be recorded");
-			return;
-		}
-	}
-	if (!agent->gate_ready)
+	if (agent->failure.code || agent->went || !agent->gate_ready)
 		return;
 	if (!agent->looked) {
 		agent->looked = 1;
@@ -370,12 +356,23 @@ static int begin(struct warden *warden, const struct launch *launch,
 	}
 	if (!agent->pid)
 		failed = slots_prepare(agent, error);
+	/* First what takes longest: credentials are signed and put in place, and the
+	 * record is on its way to the disk, while the process is being bounded.
+	 * Should that fail, a refusal and an end follow the launch in the log. */
 	if (!failed)
-		failed = packet_request(agent, &launch->packet, error);
+		failed = credentials_serve(agent, error);
+	if (!failed && records_open(warden, agent) < 0)
+		failed = error_set(error, EPIPE, "node: a service ended");
 	if (failed)
 		return failed;
-	if (credentials_serve(agent) < 0 || names_serve(agent) < 0 ||
-	    records_open(warden, agent) < 0)
+	agent->recorded = 1;
+	if (record_launch(agent) < 0)
+		return error_set(error, EPIPE,
+				 "audit log: the launch can't be recorded");
+	failed = packet_request(agent, &launch->packet, error);
+	if (failed)
+		return failed;
+	if (names_serve(agent) < 0)
 		return error_set(error, EPIPE, "node: a service ended");
 	timer_once(warden, LAUNCH_MS, took_too_long, agent);
 	launch_advance(agent);

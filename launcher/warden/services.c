@@ -216,10 +216,11 @@ static void greet(struct warden *warden, enum service_kind kind)
 	if (!warden->services[SERVICE_ISSUER].ready ||
 	    !warden->services[SERVICE_PORTER].ready)
 		return;
+	struct error ignored = { 0 };
 	AGENTS_EACH(warden, agent)
 		if (agent->state == AGENT_RUNNING ||
 		    agent->state == AGENT_RETIRING)
-			credentials_serve(agent);
+			credentials_serve(agent, &ignored);
 }
 
 static enum service_kind kind_of(struct warden *warden,
@@ -296,9 +297,11 @@ static void take_ready(struct warden *warden, enum service_kind kind,
 	service->ready = 1;
 	if (kind == SERVICE_PORTER)
 		take_port(warden, ready);
-	if (kind == SERVICE_ISSUER)
+	if (kind == SERVICE_ISSUER) {
 		memcpy(warden->trust_domain, ready->trust_domain,
 		       sizeof(warden->trust_domain));
+		warden->authority_ends = ready->not_after;
+	}
 	if (kind == SERVICE_RECORDER)
 		set_health(warden, 0);
 	greet(warden, kind);

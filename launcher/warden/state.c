@@ -186,7 +186,7 @@ static void take_credentials(struct agent *agent, const json_t *list)
 			json_object_get(from, "not_before"));
 		to->not_after = (uint64_t)json_integer_value(
 			json_object_get(from, "not_after"));
-		to->granted = to->minted = to->published = 1;
+		to->minted = to->published = 1;
 	}
 }
 

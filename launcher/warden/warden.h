@@ -78,7 +78,7 @@ struct listed {
 struct agent_credential {
 	char id[96];
 	uint64_t not_before, not_after;
-	int granted, minted, published;
+	int minted, published;
 	/* A renewal is put in place when its record is on disk and the porter has
 	 * what was recorded. */
 	int renewal_recorded;
@@ -170,6 +170,7 @@ struct warden {
 	int instances;		/* directory of the agents' private files */
 	int states;		/* directory of the agents' state files */
 	char trust_domain[AMBIT_TEXT_SIZE];
+	uint64_t authority_ends;	/* the issuer's, seconds since the epoch */
 	struct compiled *compiled;
 	struct agent *agents[AMBIT_SLOTS];
 	uint32_t next_slot;

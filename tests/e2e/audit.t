@@ -20,6 +20,7 @@ for host, kind in ((sys.argv[1], 1), (sys.argv[2], 1), (sys.argv[1], 2)):
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == 1 else socket.SOCK_DGRAM)
     try:
         s.connect((host, 7000))
+        s.send(b"x")
     except PermissionError:
         pass
 sys.exit(9)'

@@ -51,7 +51,7 @@ void judged(struct bounded *bounded, int result, const struct expected *expected
 	       record->instance == bounded->policy.instance &&
 	       record->slot == bounded->policy.slot &&
 	       (is_packet ? !record->pid : is_pid(record->pid, bounded->agent.pid)) &&
-	       record->cgroup_id == bounded->id && !record->comm[0] == is_packet;
+	       record->cgroup_id == bounded->id && !!record->comm[0] != is_packet;
 	if (good && expected->rule != ANY_RULE)
 		good = record->rule == expected->rule;
 	if (good && expected->address) {

@@ -100,6 +100,8 @@ static void test_text(void)
 		       "UTF-8 row %zu", i);
 }
 
+static const struct admission_clock start = { 1000000, 5000 };
+
 static struct ambit_admit sample(uint64_t instance)
 {
 	struct ambit_admit admit = {
@@ -122,7 +124,7 @@ static int answer(const struct ambit_admit *admit)
 	struct admission_clock clock = { 1000000, 0 };
 	struct ambit_sign sign = { admit->instance, 0, 0 };
 	struct admission_grant grant;
-	int result = admissions_add(&table, admit, DOMAIN, 0, &refusal);
+	int result = admissions_add(&table, admit, DOMAIN, &start, UINT64_MAX, &refusal);
 	if (!result)
 		result = admissions_permit(&table, &sign, &clock, UINT64_MAX,
 					   &grant);
@@ -201,8 +203,8 @@ static void test_times(void)
 	struct admission_clock clock = { 1000000, 5000 };
 	struct admission_grant grant;
 	struct ambit_admit admit = sample(1);
-	is_int(admissions_add(&table, &admit, DOMAIN, 5000, &refusal), 0, "admitted");
-	is_int(admissions_add(&table, &admit, DOMAIN, 5000, &refusal), -EEXIST,
+	is_int(admissions_add(&table, &admit, DOMAIN, &start, UINT64_MAX, &refusal), 0, "admitted");
+	is_int(admissions_add(&table, &admit, DOMAIN, &start, UINT64_MAX, &refusal), -EEXIST,
 	       "not twice");
 	struct ambit_sign tls = { 1, 0, 0 }, crm = { 1, 1, 0 };
 	is_int(admissions_permit(&table, &tls, &clock, UINT64_MAX, &grant), 0, "tls");
@@ -219,7 +221,7 @@ static void test_times(void)
 	admit = sample(2);
 	admit.deadline = 1000007;
 	admit.credentials[1].ttl = 100000;
-	admissions_add(&table, &admit, DOMAIN, 5000, &refusal);
+	admissions_add(&table, &admit, DOMAIN, &start, UINT64_MAX, &refusal);
 	struct ambit_sign late = { 2, 1, 0 };
 	admissions_permit(&table, &late, &clock, UINT64_MAX, &grant);
 	is_int((long long)grant.not_after, 1000007, "not beyond the deadline");
@@ -238,9 +240,9 @@ static void test_rate(void)
 	struct admission_grant grant;
 	struct ambit_sign sign = { 1, 0, 0 }, other = { 2, 0, 0 };
 	struct ambit_admit admit = sample(1);
-	admissions_add(&table, &admit, DOMAIN, 5000, &refusal);
+	admissions_add(&table, &admit, DOMAIN, &start, UINT64_MAX, &refusal);
 	admit.instance = 2;
-	admissions_add(&table, &admit, DOMAIN, 5000, &refusal);
+	admissions_add(&table, &admit, DOMAIN, &start, UINT64_MAX, &refusal);
 	int granted = 0;
 	while (admissions_permit(&table, &sign, &clock, UINT64_MAX, &grant) == 0)
 		granted++;
@@ -272,11 +274,11 @@ static void test_rate(void)
 	int good = 1;
 	for (uint64_t i = 0; i < AMBIT_SLOTS; i++) {
 		admit.instance = i;
-		good &= !admissions_add(&table, &admit, DOMAIN, 0, &refusal);
+		good &= !admissions_add(&table, &admit, DOMAIN, &start, UINT64_MAX, &refusal);
 	}
 	ok(good, "every slot may have one");
 	admit.instance = AMBIT_SLOTS;
-	is_int(admissions_add(&table, &admit, DOMAIN, 0, &refusal), -ENOSPC,
+	is_int(admissions_add(&table, &admit, DOMAIN, &start, UINT64_MAX, &refusal), -ENOSPC,
 	       "and no more");
 	admissions_clear(&table);
 }
@@ -323,44 +325,86 @@ static void test_timers(void)
 	free(timers.heap);
 }
 
+/* What the first one is to be, from `before` seconds ago, for `seconds`. */
+static struct ambit_first first_of(uint64_t before, uint64_t seconds)
+{
+	struct ambit_first first = { start.seconds - before,
+				     start.seconds - before + seconds,
+				     "E123456789abcde" };
+	return first;
+}
+
 static void test_hold(void)
 {
 	static struct admissions table;
-	static const uint8_t id[ADMISSION_ID] = "0123456789abcde";
 	struct error refusal = { 0 };
-	struct admission_clock clock = { 1000000, 5000 };
-	struct admission_grant told, grant;
+	struct admission_clock clock = start;
+	struct admission_grant grant;
 	struct ambit_admit admit = sample(1);
 	struct ambit_sign tls = { 1, 0, 0 }, crm = { 1, 1, 0 };
 
-	admissions_add(&table, &admit, DOMAIN, 5000, &refusal);
-	is_int(admissions_hold(&table, 1, 0, &clock, UINT64_MAX, id, &told), 0, "held");
-	is_int(admissions_hold(&table, 1, 1, &clock, UINT64_MAX, id, &told), 0,
-	       "the other too");
+	admit.first[0] = first_of(AMBIT_X509_BACK_DATED, 60);
+	admit.first[1] = first_of(0, 60);
+	admissions_add(&table, &admit, DOMAIN, &start, UINT64_MAX, &refusal);
 	clock.seconds += ADMISSION_HOLD;
 	is_int(admissions_permit(&table, &crm, &clock, UINT64_MAX, &grant), 0, "SIGN");
-	ok(grant.is_held && !memcmp(grant.id, id, sizeof(id)) &&
-		   grant.not_before == told.not_before &&
-		   grant.not_after == told.not_after, "is given what was told");
+	ok(grant.is_held && !memcmp(grant.id, admit.first[1].id, sizeof(grant.id)) &&
+		   grant.not_before == admit.first[1].not_before &&
+		   grant.not_after == admit.first[1].not_after,
+	   "is given what the warden said");
 	is_int(admissions_permit(&table, &crm, &clock, UINT64_MAX, &grant), 0,
 	       "the next SIGN");
 	is_int(grant.is_held, 0, "is another credential");
-	is_int((long long)grant.not_before, 1000000 + ADMISSION_HOLD, "from now on");
+	is_int((long long)grant.not_before, (long long)clock.seconds, "from now on");
 	clock.seconds++;
 	is_int(admissions_permit(&table, &tls, &clock, UINT64_MAX, &grant), 0,
 	       "a SIGN that comes late");
 	is_int(grant.is_held, 0, "is given another one too");
-	is_int(admissions_hold(&table, 1, 2, &clock, UINT64_MAX, id, &told), -EACCES,
-	       "no such credential");
-	is_int(admissions_hold(&table, 2, 0, &clock, UINT64_MAX, id, &told), -EACCES,
-	       "no such instance");
-
-	admit = sample(3);
-	admit.credentials[1].ttl = 1;
-	admissions_add(&table, &admit, DOMAIN, 5000, &refusal);
-	is_int(admissions_hold(&table, 3, 0, &clock, UINT64_MAX, id, &told), -EINVAL,
-	       "one that was refused");
 	admissions_clear(&table);
+}
+
+/* The warden says it, the issuer judges it. */
+static void test_first(void)
+{
+	static struct admissions table;
+	const uint64_t back = AMBIT_X509_BACK_DATED;
+	struct {
+		const char *what;
+		struct ambit_first first;
+		uint64_t deadline, latest;
+		int good;
+	} rows[] = {
+		{ "as long as the profile says", first_of(back, back + 60), 0, 0, 1 },
+		{ "longer", first_of(back, back + 61), 0, 0, 0 },
+		{ "begun some seconds ago", first_of(back + 2, back + 60), 0, 0, 1 },
+		{ "begun too long ago", first_of(back + ADMISSION_HOLD + 1, 60), 0, 0, 0 },
+		{ "not begun yet", first_of(back - 2, 60), 0, 0, 0 },
+		{ "over", first_of(back, back), 0, 0, 0 },
+		{ "up to the deadline", first_of(back, back + 5), 5, 0, 1 },
+		{ "beyond it", first_of(back, back + 6), 5, 0, 0 },
+		{ "up to the authority's end", first_of(back, back + 5), 0, 5, 1 },
+		{ "beyond it", first_of(back, back + 6), 0, 5, 0 },
+		{ "another serial", first_of(back, 60), 0, 0, 0 },
+	};
+
+	rows[sizeof(rows) / sizeof(*rows) - 1].first.id[0] = 0x80;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct error refusal = { 0 };
+		struct ambit_admit admit = sample(1);
+		struct admission_grant grant;
+		struct ambit_sign tls = { 1, 0, 0 };
+		admit.credentials[0].ttl = 60;
+		admit.first[0] = rows[i].first;
+		if (rows[i].deadline)
+			admit.deadline = start.seconds + rows[i].deadline;
+		admissions_add(&table, &admit, DOMAIN, &start, rows[i].latest ?
+			       start.seconds + rows[i].latest : UINT64_MAX, &refusal);
+		is_int(admissions_permit(&table, &tls, &start, UINT64_MAX, &grant),
+		       rows[i].good ? 0 : -EINVAL, "first: %s", rows[i].what);
+		ok(rows[i].good ? grant.is_held && !refusal.code : refusal.code,
+		   "first: %s: %s", rows[i].what, rows[i].good ? "held" : "said");
+		admissions_clear(&table);
+	}
 }
 
 int main(void)
@@ -372,6 +416,7 @@ int main(void)
 	test_times();
 	test_rate();
 	test_hold();
+	test_first();
 	test_timers();
 	return done_testing();
 }
