@@ -126,8 +126,11 @@ enum ambit_gate_kind {
 	AMBIT_GATE_RUNNING,	/* executed; value: pid of the command, as
 				 * ambit-init sees it */
 	AMBIT_GATE_FAILED,	/* step, value: errno; the agent never ran */
-	AMBIT_GATE_EXITED,	/* value: wait status of the command */
+	AMBIT_GATE_EXITED,	/* value: wait status of the command; step:
+				 * AMBIT_GATE_ALONE if nothing else lives on */
 };
+
+#define AMBIT_GATE_ALONE 1
 
 struct ambit_gate {
 	uint32_t kind;

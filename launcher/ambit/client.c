@@ -7,6 +7,7 @@
 #include "client.h"
 
 #include "../base/own.h"
+#include "pool.h"
 #include "say.h"
 
 #include <ambit/node.h>
@@ -40,7 +41,7 @@ int client_connect(struct client *client, const char *path,
 int client_send_fds(struct client *client, json_t *call, const int *fds,
 		    size_t fd_count, struct error *error)
 {
-	OWN_MEMORY char *text = json_dumps(call, JSON_COMPACT);
+	OWN_JSON_TEXT char *text = json_dumps(call, JSON_COMPACT);
 	json_decref(call);
 	if (!text || fd_count > CALL_FDS)
 		return error_errno(error, ENOMEM, "call");

@@ -5,6 +5,7 @@
  * starting it costs well under a millisecond.
  */
 #include "command.h"
+#include "pool.h"
 #include "say.h"
 
 #include <ambit/node.h>
@@ -80,6 +81,7 @@ int main(int argc, char **argv)
 {
 	if (complete_stdio())
 		return AMBIT_EXIT_FAILED;
+	pool_serve_json();
 	/* Keys are the node's own words: no randomness is needed for them. */
 	json_object_seed(1);
 	if (argc < 2) {

@@ -5,6 +5,7 @@
 
 #include "../base/own.h"
 #include "../base/text.h"
+#include "pool.h"
 
 #include <ambit/exit.h>
 #include <stdarg.h>
@@ -46,7 +47,7 @@ size_t say_text(FILE *to, const char *text)
 
 void say_json(FILE *to, const json_t *value)
 {
-	OWN_MEMORY char *line = json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII);
+	OWN_JSON_TEXT char *line = json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII);
 	if (line)
 		fprintf(to, "%s\n", line);
 	else

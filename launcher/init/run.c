@@ -238,17 +238,19 @@ int run_start(struct init *init)
 			      init->start->init_filter_length);
 }
 
-/* 1 when the command ended, with its wait status. */
-static int reap(struct init *init, int *ret_status)
+/* 1 when the command ended, with its wait status, and whether it was the last: who
+ * loses its parent becomes a child of process 1. */
+static int reap(struct init *init, int *ret_status, int *ret_alone)
 {
 	int status, ended = 0;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0)
 		if (pid == init->command_pid) {
 			*ret_status = status;
 			ended = 1;
 		}
+	*ret_alone = pid < 0 && errno == ECHILD;
 	return ended;
 }
 
@@ -256,7 +258,7 @@ int run_reap(struct init *init)
 {
 	sigset_t all;
 	siginfo_t info;
-	int status;
+	int status, alone;
 
 	sigfillset(&all);
 	for (;;) {
@@ -266,9 +268,10 @@ int run_reap(struct init *init)
 			kill(init->command_pid, info.si_signo);
 			continue;
 		}
-		if (!reap(init, &status))
+		if (!reap(init, &status, &alone))
 			continue;
-		struct ambit_gate gate = { AMBIT_GATE_EXITED, 0, status };
+		struct ambit_gate gate = { AMBIT_GATE_EXITED,
+					   alone ? AMBIT_GATE_ALONE : 0, status };
 		/* Both, because the warden may be gone, or back. */
 		ssize_t written = write(init->end_file, &status, sizeof(status));
 		init_report(init, &gate, -1);

@@ -335,6 +335,16 @@ void end_forget_owed(struct warden *warden)
 						   .instance = agent->instance });
 }
 
+/* Process 1 says so, and is about to end: it need not be waited for.  Were it not to,
+ * it is made to. */
+void end_alone(struct agent *agent)
+{
+	if (agent->state != AGENT_RUNNING && agent->state != AGENT_RETIRING)
+		return;
+	answer_early(agent);
+	cgroup_kill(agent->cgroup);
+}
+
 void end_agent(struct agent *agent)
 {
 	struct warden *warden = agent->warden;

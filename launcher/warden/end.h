@@ -34,6 +34,9 @@ void end_forget_owed(struct warden *warden);
 /* CLOSED from the recorder: the slot is free again. */
 void end_closed(struct warden *warden, const struct ambit_closed *closed);
 
+/* The command has ended and left nobody behind but process 1, which is about to end. */
+void end_alone(struct agent *agent);
+
 /* Sets the exit from a wait status of the command. */
 void end_status(struct agent *agent, int status);
 

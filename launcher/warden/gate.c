@@ -101,6 +101,8 @@ static void take_gate(struct agent *agent, const struct ambit_gate *gate, int fd
 		break;
 	case AMBIT_GATE_EXITED:
 		end_status(agent, gate->value);
+		if (gate->step == AMBIT_GATE_ALONE)
+			end_alone(agent);
 		break;
 	}
 	own_close(&fd);
