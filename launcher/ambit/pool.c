@@ -9,14 +9,14 @@
 #define ALIGNMENT 16
 
 static _Alignas(ALIGNMENT) char pool[64 << 10];
-static size_t used;
+static size_t pool_used;
 
 static void *take(size_t size)
 {
-	if (size > sizeof(pool) - used)
+	if (size > sizeof(pool) - pool_used)
 		return malloc(size);
-	char *block = pool + used;
-	used += (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	char *block = pool + pool_used;
+	pool_used += (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 	return block;
 }
 

@@ -219,3 +219,15 @@ void message_release(struct message *message)
 	for (int i = 0; i < MESSAGE_FDS; i++)
 		own_close(&message->fds[i]);
 }
+
+int message_check(int fd, struct error *error)
+{
+	int type = 0;
+	socklen_t size = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+		return error_errno(error, errno, "descriptor %d", fd);
+	return type == SOCK_SEQPACKET ? 0 :
+		       error_set(error, EPROTOTYPE,
+				 "descriptor %d: not a packet socket", fd);
+}

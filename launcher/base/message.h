@@ -8,6 +8,8 @@
 #ifndef BASE_MESSAGE_H
 #define BASE_MESSAGE_H
 
+#include "error.h"
+
 #include <ambit/message.h>
 #include <stddef.h>
 
@@ -60,5 +62,8 @@ int message_receive(int socket, int wait, struct message *ret_message);
 
 /* Closes the descriptors that are still in `message`. */
 void message_release(struct message *message);
+
+/* 0 if `fd` is a socket of packets, as messages travel over; else a negative errno. */
+int message_check(int fd, struct error *error);
 
 #endif

@@ -82,15 +82,11 @@ static int parse(int count, char **words, uid_t *ret_uid, const char **ret_domai
 /* What ambitd promises to have passed. */
 static int check_descriptors(struct error *error)
 {
-	for (int fd = WARDEN; fd <= PORTER; fd++) {
-		int type = 0;
-		socklen_t size = sizeof(type);
-		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
-			return error_errno(error, errno, "descriptor %d", fd);
-		if (type != SOCK_SEQPACKET)
-			return error_set(error, EPROTOTYPE, "descriptor %d: not a "
-					 "packet socket", fd);
-	}
+	int result = message_check(WARDEN, error);
+	if (!result)
+		result = message_check(PORTER, error);
+	if (result)
+		return result;
 	/* A porter that does not take its answers must not stop the issuer, who
 	 * would then stop the warden. */
 	if (fcntl(PORTER, F_SETFL, O_NONBLOCK) < 0)

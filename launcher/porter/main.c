@@ -90,13 +90,9 @@ static int parse(int count, char **words, uid_t *ret_uid,
 static int check_descriptors(struct error *error)
 {
 	for (int fd = WARDEN; fd <= ISSUER; fd++) {
-		int type = 0;
-		socklen_t size = sizeof(type);
-		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
-			return error_errno(error, errno, "descriptor %d", fd);
-		if (type != SOCK_SEQPACKET)
-			return error_set(error, EPROTOTYPE, "descriptor %d: not a "
-					 "packet socket", fd);
+		int result = message_check(fd, error);
+		if (result)
+			return result;
 		if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 			return error_errno(error, errno, "descriptor %d", fd);
 	}

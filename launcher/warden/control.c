@@ -5,6 +5,7 @@
 #include "agents.h"
 #include "base/own.h"
 #include "end.h"
+#include "files.h"
 #include "records.h"
 #include "slots.h"
 
@@ -433,28 +434,13 @@ static void accept_one(struct source *source, uint32_t events)
 
 int control_open(struct warden *warden, struct error *error)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
 
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
-		     warden->config.run, AMBIT_CONTROL_SOCKET) >=
-	    (int)sizeof(address.sun_path))
-		return error_errno(error, ENAMETOOLONG, "%s", warden->config.run);
-	OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(address.sun_path);
-	/* Others are kept out by the kernel.  To close their connections would be
-	 * too late: what they have sent is freed then, descriptors included, and
-	 * the last of a socket that lingers (socket(7), SO_LINGER) is waited for
-	 * by whoever frees it. */
-	mode_t old = umask(0177);
-	int bound = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address,
-				       sizeof(address));
-	int failure = errno;
-	umask(old);
-	if (bound < 0 || listen(fd, 512) < 0)
-		return error_errno(error, bound < 0 ? failure : errno, "%s",
-				   address.sun_path);
-	warden->control = (struct source){ own_take_fd(&fd), accept_one, warden };
-	int failed = loop_add(&warden->loop, &warden->control, EPOLLIN);
+	int failed = files_listen(warden, AMBIT_CONTROL_SOCKET, 512, &fd, error);
+	if (failed)
+		return failed;
+	warden->control = (struct source){ fd, accept_one, warden };
+	failed = loop_add(&warden->loop, &warden->control, EPOLLIN);
 	return failed ? error_errno(error, -failed, "control socket") : 0;
 }
 

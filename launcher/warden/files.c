@@ -120,14 +120,16 @@ int files_directory(const char *path, uint32_t uid, mode_t mode, int *ret_fd,
 	return 0;
 }
 
-int files_audit_socket(const struct warden *warden, int *ret_fd,
-		       struct error *error)
+/* Others are kept out by the kernel.  To close their connections would be too late:
+ * what they have sent is freed then, descriptors included, and the last of a socket
+ * that lingers (socket(7), SO_LINGER) is waited for by whoever frees it. */
+int files_listen(const struct warden *warden, const char *name, int waiting,
+		 int *ret_fd, struct error *error)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
-		     warden->config.run, AMBIT_AUDIT_SOCKET) >=
-	    (int)sizeof(address.sun_path))
+		     warden->config.run, name) >= (int)sizeof(address.sun_path))
 		return error_errno(error, ENAMETOOLONG, "%s", warden->config.run);
 	OWN_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(address.sun_path);
@@ -136,7 +138,7 @@ int files_audit_socket(const struct warden *warden, int *ret_fd,
 				       sizeof(address));
 	int failure = errno;
 	umask(old);
-	if (bound < 0 || listen(fd, 16) < 0)
+	if (bound < 0 || listen(fd, waiting) < 0)
 		return error_errno(error, bound < 0 ? failure : errno, "%s",
 				   address.sun_path);
 	*ret_fd = own_take_fd(&fd);

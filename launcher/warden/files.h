@@ -15,7 +15,9 @@ void files_discard(struct agent *agent);
  * the audit pipe's listening socket.  *ret_fd is the caller's to close. */
 int files_directory(const char *path, uint32_t uid, mode_t mode, int *ret_fd,
 		    struct error *error);
-int files_audit_socket(const struct warden *warden, int *ret_fd,
-		       struct error *error);
+/* A listening socket in the run directory that only root can connect to; `waiting` is
+ * how many may wait to be accepted. */
+int files_listen(const struct warden *warden, const char *name, int waiting,
+		 int *ret_fd, struct error *error);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "agents.h"
 #include "base/own.h"
+#include "end.h"
+#include "proof.h"
 #include "services.h"
 
 #include <errno.h>
@@ -162,7 +164,7 @@ static int is_told_anew(struct warden *warden, const struct ambit_event *event)
 					event->kind == AMBIT_EVENT_CREDENTIAL_ENDED);
 }
 
-void records_tell_left(struct warden *warden)
+static void tell_left(struct warden *warden)
 {
 	static struct message message;
 
@@ -222,4 +224,23 @@ int records_open(struct warden *warden, const struct agent *agent)
 	int failed = services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_OPEN,
 				   &open, NULL);
 	return failed ? failed : send_endpoints(warden, agent);
+}
+
+void records_greet(struct warden *warden)
+{
+	struct ambit_rings rings = { AMBIT_RING_BYTES, AMBIT_SLOTS, "" };
+	struct agent *agent;
+	int fds[3];
+
+	OWN_FD file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (file < 0 || read(file, rings.boot_id, 36) != 36)
+		return;
+	AGENTS_EACH(warden, agent)
+		if ((!agent->gone || agent->owed) && agent->cgroup_id)
+			records_open(warden, agent);
+	proof_open(warden);
+	kernel_rings(warden->kernel, fds);
+	services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_RINGS, &rings, fds);
+	tell_left(warden);
+	end_tell_owed(warden);
 }

@@ -29,7 +29,10 @@ void records_lost(struct warden *warden);
 /* `socket` is the recorder's own end: what a recorder that ended has not read is read
  * from it, and told to the next. */
 void records_keep(int socket);
-void records_tell_left(struct warden *warden);
+
+/* What a recorder must know before it is of use: who the agents are, where the rings
+ * are, and what the one before it left. */
+void records_greet(struct warden *warden);
 
 /* Tells the recorder who `agent` is: OPEN and its ENDPOINTs. */
 int records_open(struct warden *warden, const struct agent *agent);

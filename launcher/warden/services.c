@@ -89,7 +89,8 @@ static int service_fds(struct warden *warden, enum service_kind kind,
 		failed = files_directory(warden->config.log, uid, 0750,
 				       &ret_fds[1], error);
 		if (!failed)
-			failed = files_audit_socket(warden, &ret_fds[2], error);
+			failed = files_listen(warden, AMBIT_AUDIT_SOCKET, 16,
+					      &ret_fds[2], error);
 		break;
 	case SERVICE_ISSUER:
 		ret_fds[1] = own_take_fd(&pair[0]);
@@ -194,23 +195,9 @@ static int start(struct warden *warden, enum service_kind kind,
 static void greet(struct warden *warden, enum service_kind kind)
 {
 	struct agent *agent;
-	int fds[3];
 
 	if (kind == SERVICE_RECORDER) {
-		struct ambit_rings rings = { AMBIT_RING_BYTES, AMBIT_SLOTS, "" };
-		OWN_FD file = open("/proc/sys/kernel/random/boot_id",
-				   O_RDONLY | O_CLOEXEC);
-		if (file < 0 || read(file, rings.boot_id, 36) != 36)
-			return;
-		AGENTS_EACH(warden, agent)
-			if ((!agent->gone || agent->owed) && agent->cgroup_id)
-				records_open(warden, agent);
-		proof_open(warden);
-		kernel_rings(warden->kernel, fds);
-		services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_RINGS,
-			      &rings, fds);
-		records_tell_left(warden);
-		end_tell_owed(warden);
+		records_greet(warden);
 		return;
 	}
 	if (!warden->services[SERVICE_ISSUER].ready ||

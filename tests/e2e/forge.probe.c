@@ -46,7 +46,8 @@ static int send_it(const char *porter, int descriptor, uint32_t type, size_t len
 int main(int count, char **words)
 {
 	if (count == 6 && !strcmp(words[1], "lookup")) {
-		strcpy(packet.body.lookup.name, "forged.example.com");
+		snprintf(packet.body.lookup.name,
+			 sizeof(packet.body.lookup.name), "forged.example.com");
 		packet.body.lookup.instance = strtoull(words[3], NULL, 10);
 		packet.body.lookup.result = (uint32_t)strtoul(words[4], NULL, 10);
 		packet.body.lookup.count = (uint32_t)strtoul(words[5], NULL, 10);

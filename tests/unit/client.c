@@ -6,6 +6,7 @@
  */
 #include "tap.h"
 
+#include "ambit/pool.c"
 #include "ambit/client.c"
 #include "ambit/say.c"
 
