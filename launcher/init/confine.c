@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define FIRST_FD (AMBIT_GATE_FD + 1)
@@ -119,6 +120,22 @@ static int stdio_good(int fd)
 	       S_ISCHR(status.st_mode);
 }
 
+/* The host's /dev/null lies in no view of the agent's, so that /dev/stderr and its like
+ * could not be opened where it stands for them: the agent's own takes its place. */
+static int own_null(int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0 || !S_ISCHR(status.st_mode) ||
+	    status.st_rdev != makedev(1, 3))
+		return 0;
+	int own = open("/dev/null", (fcntl(fd, F_GETFL) & O_ACCMODE) | O_NOCTTY);
+	if (own < 0 || dup2(own, fd) < 0)
+		return -errno;
+	close(own);
+	return 0;
+}
+
 /* Moves `from` (-1: nothing) to `to`, closed on exec. */
 static int move_fd(int *from, int to)
 {
@@ -154,6 +171,9 @@ int confine_stdio(struct init *init)
 			return -errno;
 		if (!stdio_good(i))
 			return -ENOTSUP;
+		int error = own_null(i);
+		if (error)
+			return error;
 	}
 	/* What process 1 keeps moves above everything else; the rest is closed. */
 	for (int i = 0; i < 2; i++) {

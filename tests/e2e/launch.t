@@ -91,6 +91,10 @@ ok "20 MB through pipes, and the end of file" cmp "$TAP_DIRECTORY/data" "$TAP_DI
 run ambit_run plain sh -c 'echo out; echo err >&2'
 is "stdout is stdout" "$OUT" out
 is "stderr is stderr" "$ERR" err
+run ambit_run plain sh -c 'cat /dev/stdin && echo lost >/dev/stderr && echo still here' </dev/null
+is "/dev/stdin where nothing is given" "$OUT$ERR" "still herelost"
+ambit_run plain sh -c 'echo lost >/dev/stderr && echo kept >/dev/stdout' >"$TAP_DIRECTORY/kept" 2>/dev/null
+is "/dev/stderr and /dev/stdout, where they lead nowhere and to a file" "$(cat "$TAP_DIRECTORY/kept")" kept
 ambit_run plain sh -c 'cat; echo end' <&- >"$TAP_DIRECTORY/closed" 2>&1
 is "a closed stdin is empty" "$(cat "$TAP_DIRECTORY/closed")" end
 ambit_run plain sh -c 'yes' | head -n 1 >"$TAP_DIRECTORY/head"

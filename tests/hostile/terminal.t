@@ -87,7 +87,7 @@ through /proc/*/fd|[]
 reading /dev/tty|No such device or address
 the caller's by its name|No such file or directory
 /dev/console|No such file or directory
-stdin again|Permission denied
+stdin again|False
 typing|Operation not permitted
 taking it|Inappropriate ioctl for device
 others in /dev/pts|[]
