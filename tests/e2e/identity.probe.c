@@ -7,6 +7,7 @@
  *   identity both|issuer|porter KEYS DOMAIN LIBEXEC ISSUER-UID PORTER-UID
  *   identity bench KEYS LIBEXEC ISSUER-UID
  */
+#include "../../launcher/base/error.c"
 #include "../../launcher/base/message.c"
 
 #include <ctype.h>
