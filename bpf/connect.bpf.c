@@ -87,11 +87,8 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 		flow_forget(flow);
 		return REFUSE;
 	}
-	if (!allowed && is_sorting(policy, &attempt)) {
-		/* Each place that is then sent to has a record of its own. */
-		flow->dropped = 0;
+	if (!allowed && is_sorting(policy, &attempt))
 		return PASS;
-	}
 	/* What the porter asks a resolver has the record of the lookup. */
 	if (!(allowed && policy->resolver) && !record_attempt(policy, &attempt))
 		allowed = 0;

@@ -45,11 +45,12 @@ enum tls_state {
 	((flow)->tls == TLS_FREE || (flow)->tls == TLS_PASSED)
 
 struct flow {
-	struct bpf_spin_lock lock;	/* instance, known, next */
+	struct bpf_spin_lock lock;	/* instance, known, next, dropped */
 	__u32 next;
 	__u64 instance;		/* whose decisions these are */
 	struct destination known[FLOW_KNOWN];	/* TCP uses the first alone */
-	__u64 dropped;		/* generation + 1 of the last recorded drop */
+	struct destination dropped;	/* of the last recorded drop; its generation is
+					 * one more than that of the rules */
 	__u32 tls;		/* enum tls_state */
 	/* TCP: generation + 1 of the rules that admit what the socket is connected
 	 * to; 0: not known.  Written by the connect hook, which runs under the
@@ -269,6 +270,33 @@ static __always_inline void flow_forget(struct flow *flow)
 	bpf_spin_lock(&flow->lock);
 	flow->known[0].port = 0;
 	bpf_spin_unlock(&flow->lock);
+}
+
+/*
+ * Notes where the last drop led to that was recorded; 1 if it was there before.  At
+ * once: a thread that connects elsewhere must not hide one place behind another.  TCP
+ * has one place; its packets may show another, where addresses are translated.
+ */
+static __always_inline int flow_drop_noted(struct flow *flow,
+					   const struct ambit_policy *policy,
+					   const struct attempt *attempt)
+{
+	int tcp = attempt->protocol == IPPROTO_TCP;
+	__u64 high = tcp ? 0 : attempt->remote.high;
+	__u64 low = tcp ? 0 : attempt->remote.low;
+	__u16 port = tcp ? 0 : attempt->port;
+	__u32 generation = policy->generation + 1;
+	__u64 noted;
+
+	bpf_spin_lock(&flow->lock);
+	noted = same(&flow->dropped, high, low, port) &
+		is_zero(flow->dropped.generation ^ generation);
+	flow->dropped.address.high = high;
+	flow->dropped.address.low = low;
+	flow->dropped.port = port;
+	flow->dropped.generation = generation;
+	bpf_spin_unlock(&flow->lock);
+	return noted != 0;
 }
 
 /* Whether a datagram came in from the remote endpoint before: then the socket,

@@ -129,17 +129,16 @@ static __always_inline int drop_counted(const struct ambit_policy *policy)
 	return REFUSE;
 }
 
-/* Drops: the first of a socket under these rules is recorded, the rest counted. */
+/* Drops: the first of a socket to a place under these rules is recorded, the rest
+ * counted. */
 static __always_inline int drop(struct __sk_buff *skb,
 				const struct ambit_policy *policy,
 				struct flow *flow,
 				const struct attempt *attempt)
 {
-	__u64 mark = (__u64)policy->generation + 1;
-
-	if (policy->state == AMBIT_POLICY_NONE || flow->dropped == mark)
+	if (policy->state == AMBIT_POLICY_NONE ||
+	    flow_drop_noted(flow, policy, attempt))
 		return drop_counted(policy);
-	flow->dropped = mark;
 	record_packet(skb, policy, attempt);
 	return REFUSE;
 }

@@ -158,7 +158,7 @@ static __always_inline int tls_admits(struct __sk_buff *skb,
 	}
 	flow->tls = TLS_REFUSED;
 	/* The record of the refusal stands for all drops that come of it. */
-	flow->dropped = (__u64)policy->generation + 1;
+	flow_drop_noted(flow, policy, attempt);
 	attempt->remote = remote_of(sk);
 	attempt->port = bpf_ntohs(sk->dst_port);
 	attempt->local = local_of(sk);

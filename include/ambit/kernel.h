@@ -17,7 +17,7 @@
 
 /* Grows with each change of what this file says: a warden takes over only the
  * pinned programs and maps that say the same. */
-#define AMBIT_KERNEL_VERSION 11
+#define AMBIT_KERNEL_VERSION 12
 
 #define AMBIT_SLOTS 4096	/* agents at once; slot 0 is the node's own proof */
 #define AMBIT_EGRESS 256	/* egress entries of one profile */
@@ -120,7 +120,7 @@ struct ambit_server_name {
 
 /* What a socket's storage begins with, as sock_diag(7) shows it: where it may send
  * to and which egress entry allowed that.  TCP uses the first of `known` alone. */
-#define AMBIT_FLOW_BYTES 184
+#define AMBIT_FLOW_BYTES 200
 #define AMBIT_FLOW_KNOWN 4
 struct ambit_flow {
 	__u32 lock, next;
