@@ -245,7 +245,7 @@ static void call_stop(struct connection *connection, json_t *parameters)
 		calls_bad_parameter(connection, "reason");
 		return;
 	}
-	if (!warden->services[SERVICE_RECORDER].ready)
+	if (!warden->services[SERVICE_RECORDER].ready && end_only_owed(warden))
 		end_forget_owed(warden);
 	if (warden->agent_count) {
 		control_refuse(connection, "node: agents are running",

@@ -325,6 +325,16 @@ void end_tell_owed(struct warden *warden)
 	}
 }
 
+int end_only_owed(struct warden *warden)
+{
+	struct agent *agent;
+
+	AGENTS_EACH(warden, agent)
+		if (!agent->owed)
+			return 0;
+	return 1;
+}
+
 void end_forget_owed(struct warden *warden)
 {
 	struct agent *agent;

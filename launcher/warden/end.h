@@ -28,6 +28,8 @@ void end_agent(struct agent *agent);
 void end_owed(struct agent *agent);
 /* That one is there: it is told. */
 void end_tell_owed(struct warden *warden);
+/* 1 if there is no agent but such. */
+int end_only_owed(struct warden *warden);
 /* There will be none. */
 void end_forget_owed(struct warden *warden);
 
