@@ -157,6 +157,18 @@ static void told(struct warden *warden, void *data, int error)
 	*(int *)data = error ? error : 1;
 }
 
+/* Takes what the recorder says, and waits for it. */
+static int hear_recorder(struct warden *warden)
+{
+	struct source *socket = &warden->services[SERVICE_RECORDER].socket;
+	struct pollfd wait = { socket->fd, POLLIN, 0 };
+
+	if (socket->fd < 0 || poll(&wait, 1, RECORD_MS) != 1)
+		return -ETIMEDOUT;
+	socket->ready(socket, EPOLLIN);
+	return 0;
+}
+
 /* Sends a record and runs the loop's work until it is on disk. */
 static int record_now(struct warden *warden, enum ambit_event_kind kind,
 		      const struct caller *caller, const char *reason,
@@ -167,15 +179,14 @@ static int record_now(struct warden *warden, enum ambit_event_kind kind,
 
 	records_fill(&event, kind, NULL, caller);
 	snprintf(event.reason, sizeof(event.reason), "%s", reason);
-	int failed = records_send(warden, &event, told, &answer);
-	while (!failed && !answer) {
-		struct source *socket = &warden->services[SERVICE_RECORDER].socket;
-		struct pollfd wait = { socket->fd, POLLIN, 0 };
-		if (socket->fd < 0 || poll(&wait, 1, RECORD_MS) != 1)
-			failed = -ETIMEDOUT;
-		else
-			socket->ready(socket, EPOLLIN);
-	}
+	int failed = 0;
+	/* It may have been started a moment ago. */
+	while (!failed && !warden->services[SERVICE_RECORDER].ready)
+		failed = hear_recorder(warden);
+	if (!failed)
+		failed = records_send(warden, &event, told, &answer);
+	while (!failed && !answer)
+		failed = hear_recorder(warden);
 	if (!failed && answer < 0)
 		failed = answer;
 	return failed ? error_errno(error, -failed, "audit log") : 0;

@@ -24,6 +24,17 @@ struct waiting {
 static struct waiting *waiting;
 static uint64_t last_token;
 
+#define HELD_MOST AMBIT_SLOTS	/* an order to each agent */
+
+struct held {
+	struct held *next;
+	struct ambit_event event;
+};
+
+/* Events that no recorder took, in their order. */
+static struct held *held, **held_end = &held;
+static unsigned held_count;
+
 static uint64_t clock_ms(clockid_t clock)
 {
 	struct timespec now;
@@ -92,6 +103,22 @@ void records_fill(struct ambit_event *ret_event, enum ambit_event_kind kind,
 	}
 }
 
+static int hold(struct warden *warden, const struct ambit_event *event)
+{
+	struct held *entry = held_count < HELD_MOST ? malloc(sizeof(*entry)) : NULL;
+
+	if (!entry) {
+		warden->events_lost++;
+		return -ENOBUFS;
+	}
+	entry->next = NULL;
+	entry->event = *event;
+	*held_end = entry;
+	held_end = &entry->next;
+	held_count++;
+	return 0;
+}
+
 int records_send(struct warden *warden, struct ambit_event *event,
 		 void (*done)(struct warden *, void *, int), void *data)
 {
@@ -108,7 +135,7 @@ int records_send(struct warden *warden, struct ambit_event *event,
 				   AMBIT_MESSAGE_EVENT, event, NULL);
 	if (failed) {
 		free(entry);
-		return failed;
+		return done ? failed : hold(warden, event);
 	}
 	if (entry)
 		waiting = entry;
@@ -171,9 +198,10 @@ static void tell_left(struct warden *warden)
 	while (left >= 0 && message_receive(left, 0, &message) == 1) {
 		union message_body *body = &message.body;
 		message_release(&message);
-		if (message.type == AMBIT_MESSAGE_LOOKUP)
-			services_send(warden, SERVICE_RECORDER,
-				      AMBIT_MESSAGE_LOOKUP, &body->lookup, NULL);
+		if (message.type == AMBIT_MESSAGE_LOOKUP &&
+		    services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_LOOKUP,
+				  &body->lookup, NULL))
+			warden->lookups_lost++;
 		if (message.type != AMBIT_MESSAGE_EVENT ||
 		    is_told_anew(warden, &body->event))
 			continue;
@@ -182,6 +210,43 @@ static void tell_left(struct warden *warden)
 		records_send(warden, &body->event, NULL, NULL);
 	}
 	own_close(&left);
+}
+
+static void tell_held(struct warden *warden)
+{
+	struct held *all = held;
+
+	held = NULL;
+	held_end = &held;
+	held_count = 0;
+	while (all) {
+		struct held *entry = all;
+		all = entry->next;
+		if (!is_told_anew(warden, &entry->event))
+			records_send(warden, &entry->event, NULL, NULL);
+		free(entry);
+	}
+}
+
+void records_tell_ended(struct warden *warden)
+{
+	if (!warden->services[SERVICE_RECORDER].ready)
+		return;
+	for (int i = 0; i < SERVICES; i++) {
+		struct ambit_event *event = &warden->ended_services[i];
+		if (!event->kind)
+			continue;
+		if (i == SERVICE_RECORDER &&
+		    (warden->lookups_lost || warden->events_lost))
+			snprintf(event->reason, sizeof(event->reason),
+				 "%llu lookups have no record, %llu events neither",
+				 warden->lookups_lost, warden->events_lost);
+		if (records_send(warden, event, NULL, NULL))
+			continue;
+		event->kind = 0;
+		if (i == SERVICE_RECORDER)
+			warden->lookups_lost = warden->events_lost = 0;
+	}
 }
 
 static int send_endpoints(struct warden *warden, const struct agent *agent)
@@ -242,5 +307,6 @@ void records_greet(struct warden *warden)
 	kernel_rings(warden->kernel, fds);
 	services_send(warden, SERVICE_RECORDER, AMBIT_MESSAGE_RINGS, &rings, fds);
 	tell_left(warden);
+	tell_held(warden);
 	end_tell_owed(warden);
 }

@@ -16,7 +16,8 @@ void records_text(char *place, size_t size, const char *text);
 
 /* Sends it.  `done` (may be NULL) is called once with 0 when the record is on
  * disk, or with a negative errno when it can't be.  Returns 0 or a negative
- * errno; then `done` is not called. */
+ * errno; then `done` is not called.  An event that nobody waits for is held where
+ * no recorder takes it, and told to the next. */
 int records_send(struct warden *warden, struct ambit_event *event,
 		 void (*done)(struct warden *, void *, int), void *data);
 
@@ -33,6 +34,9 @@ void records_keep(int socket);
 /* What a recorder must know before it is of use: who the agents are, where the rings
  * are, and what the one before it left. */
 void records_greet(struct warden *warden);
+/* The recorder may be the one that ended: its record waits until it is back, and says
+ * what nothing else will. */
+void records_tell_ended(struct warden *warden);
 
 /* Tells the recorder who `agent` is: OPEN and its ENDPOINTs. */
 int records_open(struct warden *warden, const struct agent *agent);

@@ -53,6 +53,10 @@ int services_send(struct warden *warden, enum service_kind kind,
 
 	if (service->socket.fd < 0 || service->stuck)
 		return -EPIPE;
+	/* Before it was greeted it does not know whose what it hears is, and what
+	 * one that ends before that was sent would be nobody's. */
+	if (kind == SERVICE_RECORDER && !service->ready)
+		return -EPIPE;
 	int failed = message_send_within(service->socket.fd, type, body, fds,
 					 SEND_MS);
 	if (failed != -EAGAIN)
@@ -240,26 +244,6 @@ static void set_health(struct warden *warden, int error)
 	}
 }
 
-/* The recorder may be the one that ended: its record waits until it is back, and says
- * what nothing else will. */
-static void tell_ended(struct warden *warden)
-{
-	for (int i = 0; i < SERVICES; i++) {
-		struct ambit_event *event = &warden->ended_services[i];
-		if (!event->kind)
-			continue;
-		if (i == SERVICE_RECORDER && warden->lookups_lost)
-			snprintf(event->reason, sizeof(event->reason),
-				 "%llu lookups have no record",
-				 warden->lookups_lost);
-		if (records_send(warden, event, NULL, NULL))
-			continue;
-		event->kind = 0;
-		if (i == SERVICE_RECORDER)
-			warden->lookups_lost = 0;
-	}
-}
-
 /* Without it lookups lead nowhere: they are refused as what they are, packets to
  * an address that no entry lists. */
 static void take_port(struct warden *warden, const struct ambit_ready *ready)
@@ -293,7 +277,7 @@ static void take_ready(struct warden *warden, enum service_kind kind,
 		set_health(warden, 0);
 	greet(warden, kind);
 	if (kind == SERVICE_RECORDER)
-		tell_ended(warden);
+		records_tell_ended(warden);
 }
 
 static void drop(struct warden *warden, enum service_kind kind);
@@ -479,7 +463,7 @@ void services_reaped(struct warden *warden, pid_t pid, int status)
 		event.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) :
 						      128 + event.signal;
 		warden->ended_services[i] = event;
-		tell_ended(warden);
+		records_tell_ended(warden);
 		uint64_t lived = warden_now_ms() - service->started_ms;
 		service->restarts = lived > 10000 ? 0 : service->restarts + 1;
 		unsigned delay = service->restarts > 1 ?

@@ -185,7 +185,8 @@ struct warden {
 		int refused;		/* … it was, and reported */
 	} proof;
 	int log_error;		/* errno while records can't be written */
-	unsigned long long lookups_lost;	/* that no recorder could be told of */
+	unsigned long long lookups_lost, events_lost;	/* that no recorder could
+							 * be told of */
 	int quiet;		/* no launch or end is near: slots.h */
 	int proven;		/* launches are taken */
 	int stopping;

@@ -218,4 +218,42 @@ missing=$(($(cat "$TAP_DIRECTORY/answered") - recorded - uncounted))
 ok "$recorded lookups recorded, $uncounted told as not, $missing missing" \
 	[ "${missing#-}" -le 2 ]
 runs "and the log is whole" 0 ambit audit verify
+
+# One that ends before it has said that it is ready: what it would have been sent is told
+# to the next one, which knows whose it is.
+cat >"$TAP_DIRECTORY/young.py" <<'PYTHON'
+import os, signal, sys, time
+members = sys.argv[1] + "/cgroup.procs"
+old = int(open(members).read())
+os.kill(old, signal.SIGKILL)
+until = time.monotonic() + 10
+while time.monotonic() < until:
+    for pid in map(int, open(members).read().split()):
+        try:
+            # The child of the warden that becomes it must not be stopped.
+            if pid != old and os.readlink(f"/proc/{pid}/exe").endswith("/ambit-recorder"):
+                os.kill(pid, signal.SIGSTOP)
+                print(pid)
+                sys.exit()
+        except OSError:
+            pass
+PYTHON
+id=$(ambit run --profile plain --detach -- sleep 1000)
+recorder=$(python3 "$TAP_DIRECTORY/young.py" "$NODE_CGROUP/recorder")
+ok "who cuts is not kept waiting" timeout 10 ambit cut "$id" --reason "before it is ready"
+kill -KILL "$recorder"
+ok "the next one tells of the cut, and whose it is" timeout 20 sh -c \
+	'until ambit audit show --agent "$1" | grep "cut off.*before it is ready"; do sleep 0.1; done' sh "$id"
+other=$(ambit run --profile plain --detach -- sleep 1000)
+recorder=$(python3 "$TAP_DIRECTORY/young.py" "$NODE_CGROUP/recorder")
+ok "who kills is not kept waiting" timeout 10 ambit kill "$id" --reason "at a bad time"
+runs "with agents, a node is not stopped" 1 timeout 10 ambit node stop
+kill -CONT "$recorder"
+ok "when the recorder is back, the end is whole" timeout 20 sh -c \
+	'until ambit audit show --agent "$1" | grep "every attempt"; do sleep 0.1; done' sh "$id"
+OUT=$(ambit audit show --agent "$id")
+like "and goes on owing the end of the one that is gone" "$OUT" "at a bad time" "agent ended"
+is "told once" "$(printf '%s\n' "$OUT" | grep -c "agent ended")" 1
+ambit kill "$other" --reason test
+runs "the log is whole after that" 0 ambit audit verify
 finish
