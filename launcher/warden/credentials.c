@@ -7,6 +7,7 @@
 #include "launch.h"
 #include "records.h"
 #include "services.h"
+#include "state.h"
 
 #include <ambit/exit.h>
 #include <fcntl.h>
@@ -196,31 +197,68 @@ static void renewal_durable(struct warden *warden, void *data, int error)
 	struct renewal *renewal = data;
 	struct agent *agent = agents_by_instance(warden, renewal->instance);
 
-	if (!error && agent && !agent->gone &&
+	if (agent && !agent->gone &&
 	    !strcmp(agent->credentials[renewal->index].id, renewal->id)) {
-		agent->credentials[renewal->index].renewal_recorded = 1;
+		struct agent_credential *credential =
+			&agent->credentials[renewal->index];
+		credential->renewal_recorded = !error;
+		credential->renewal_owed = error != 0;
 		publish_renewal(agent, renewal->index);
 	}
 	free(renewal);
+}
+
+static void record_renewal(struct agent *agent, unsigned index)
+{
+	struct agent_credential *credential = &agent->credentials[index];
+	struct renewal *renewal = malloc(sizeof(*renewal));
+
+	credential->renewal_owed = 0;
+	if (renewal) {
+		*renewal = (struct renewal){ agent->instance, index, "" };
+		memcpy(renewal->id, credential->id, sizeof(renewal->id));
+	}
+	if (renewal && credentials_record(agent, index, 1, renewal_durable,
+					  renewal) == 0)
+		return;
+	free(renewal);
+	credential->renewal_owed = 1;
+	/* Held, for should another one be signed first, this one was, too. */
+	credentials_record(agent, index, 1, NULL, NULL);
 }
 
 static void take_renewal(struct agent *agent, const struct ambit_granted *granted)
 {
 	struct agent_credential *credential =
 		&agent->credentials[granted->credential];
-	struct renewal *renewal = malloc(sizeof(*renewal));
+	struct error ignored = { 0 };
 
-	if (!renewal)
-		return;
 	snprintf(credential->id, sizeof(credential->id), "%s", granted->id);
 	credential->not_before = granted->not_before;
 	credential->not_after = granted->not_after;
 	credential->renewal_recorded = 0;
-	*renewal = (struct renewal){ agent->instance, granted->credential, "" };
-	memcpy(renewal->id, credential->id, sizeof(renewal->id));
-	if (credentials_record(agent, granted->credential, 1, renewal_durable,
-			       renewal) < 0)
-		free(renewal);
+	/* Should this process end, the next one knows which one lives longest. */
+	state_save(agent, &ignored);
+	record_renewal(agent, granted->credential);
+}
+
+int credentials_owes(const struct agent *agent, const struct ambit_event *event)
+{
+	for (unsigned i = 0; i < agent->compiled->profile->credential_count; i++)
+		if (agent->credentials[i].renewal_owed &&
+		    !strcmp(agent->credentials[i].id, event->credential_id))
+			return !agent->gone;
+	return 0;
+}
+
+void credentials_tell_owed(struct warden *warden)
+{
+	struct agent *agent;
+
+	AGENTS_EACH(warden, agent)
+		for (unsigned i = 0; !agent->gone && i < AMBIT_CREDENTIALS; i++)
+			if (agent->credentials[i].renewal_owed)
+				record_renewal(agent, i);
 }
 
 /* ---- what the issuer and the porter say ------------------------------------ */

@@ -18,6 +18,11 @@ void credentials_take_granted(struct warden *warden,
 int credentials_record(struct agent *agent, unsigned index, int renewed,
 		       void (*done)(struct warden *, void *, int), void *data);
 
+/* Renewals whose record no recorder could write: it can now.  They are put in place
+ * then; an event that is one of these need not be told. */
+void credentials_tell_owed(struct warden *warden);
+int credentials_owes(const struct agent *agent, const struct ambit_event *event);
+
 /* From the porter. */
 void credentials_take_minted(struct warden *warden,
 			     const struct ambit_minted *minted);

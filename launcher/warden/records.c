@@ -4,6 +4,7 @@
 
 #include "agents.h"
 #include "base/own.h"
+#include "credentials.h"
 #include "end.h"
 #include "proof.h"
 #include "services.h"
@@ -182,11 +183,13 @@ void records_keep(int socket)
 	kept = next;
 }
 
-/* Whether the agent's end is told anew, all of it. */
+/* Whether the agent's end is told anew, all of it, or the renewal. */
 static int is_told_anew(struct warden *warden, const struct ambit_event *event)
 {
 	const struct agent *agent = agents_by_instance(warden, event->instance);
 
+	if (agent && event->kind == AMBIT_EVENT_CREDENTIAL_RENEWED)
+		return credentials_owes(agent, event);
 	return agent && agent->owed && (event->kind == AMBIT_EVENT_EXIT ||
 					event->kind == AMBIT_EVENT_CREDENTIAL_ENDED);
 }
@@ -309,4 +312,5 @@ void records_greet(struct warden *warden)
 	tell_left(warden);
 	tell_held(warden);
 	end_tell_owed(warden);
+	credentials_tell_owed(warden);
 }

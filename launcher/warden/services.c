@@ -244,6 +244,13 @@ static void set_health(struct warden *warden, int error)
 	}
 }
 
+static void take_health(struct warden *warden, int error)
+{
+	set_health(warden, error);
+	if (!error)
+		credentials_tell_owed(warden);
+}
+
 /* Without it lookups lead nowhere: they are refused as what they are, packets to
  * an address that no entry lists. */
 static void take_port(struct warden *warden, const struct ambit_ready *ready)
@@ -297,7 +304,7 @@ static void dispatch(struct warden *warden, enum service_kind kind,
 			 !proof_closed(warden, &body->closed))
 			end_closed(warden, &body->closed);
 		else if (message->type == AMBIT_MESSAGE_HEALTH)
-			set_health(warden, body->health.error);
+			take_health(warden, body->health.error);
 	} else if (kind == SERVICE_ISSUER) {
 		if (message->type == AMBIT_MESSAGE_GRANTED)
 			credentials_take_granted(warden, &body->granted);

@@ -82,6 +82,7 @@ struct agent_credential {
 	/* A renewal is put in place when its record is on disk and the porter has
 	 * what was recorded. */
 	int renewal_recorded;
+	int renewal_owed;	/* … which can't be written yet */
 	char renewal_minted[96];
 };
 

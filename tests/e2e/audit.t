@@ -256,4 +256,49 @@ like "and goes on owing the end of the one that is gone" "$OUT" "at a bad time" 
 is "told once" "$(printf '%s\n' "$OUT" | grep -c "agent ended")" 1
 ambit kill "$other" --reason test
 runs "the log is whole after that" 0 ambit audit verify
+
+# A renewal that meets no recorder is put in place when there is one.
+instances=/proc/$(node_pid ambitd)/root$AMBIT_ROOT/run/ambit/instances
+profile renewed 'credentials: [{name: api, type: jwt-svid, audience: a, ttl: 60m}]'
+id=$(ambit run --profile renewed --detach -- sleep 1000)
+# in_place: the id of the token that the agent has.
+cat >"$TAP_DIRECTORY/in_place.py" <<'PYTHON'
+import jwt, sys
+print(jwt.decode(open(sys.argv[1]).read().strip(), options={"verify_signature": False})["jti"])
+PYTHON
+in_place() {
+	python3 "$TAP_DIRECTORY/in_place.py" "$instances/$id/credentials/api"
+}
+is "the first is in place" "$(in_place)" "$(field "$id" credentials.0.id)"
+first=$(field "$id" credentials.0.id)
+recorder=$(python3 "$TAP_DIRECTORY/young.py" "$NODE_CGROUP/recorder")
+porter=$(node_pid ambit-porter)
+kill -KILL "$porter"
+ok "another is signed" timeout 20 sh -c \
+	'until ambit inspect "$1" --json | grep api | grep -vq "$2"; do sleep 0.1; done' sh "$id" "$first"
+second=$(field "$id" credentials.0.id)
+is "and not in place without its record" "$(in_place)" "$first"
+kill -CONT "$recorder"
+for _ in $(seq 100); do
+	[ "$(in_place)" = "$first" ] || break
+	sleep 0.1
+done
+is "but with it" "$(in_place)" "$second"
+is "which is one" "$(ambit audit show --json --agent "$id" | grep "credential renewed" |
+	grep -c "$second")" 1
+
+# The closing record is of the one that lives longest, whatever ends meanwhile.
+agent=$(field "$id" pid)
+supervisor=$(node_pid ambit-supervise)
+warden=$(node_pid ambitd)
+kill -STOP "$supervisor"
+kill -KILL "$warden"
+kill -KILL "$agent"
+gone "$agent"
+kill -CONT "$supervisor"
+ok "the end is recorded" timeout 20 sh -c \
+	'until ambit audit show --agent "$1" | grep "every attempt"; do sleep 0.1; done' sh "$id"
+like "with the credential that was the last" \
+	"$(ambit audit show --json --agent "$id" | grep "credential ended")" "$second"
+runs "and the log is whole then" 0 ambit audit verify
 finish
