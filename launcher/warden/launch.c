@@ -306,7 +306,7 @@ static int look_back(struct agent *agent, struct error *error)
 	if (!failed)
 		failed = kernel_verify(agent->warden->kernel, agent->cgroup,
 				       agent->cgroup_id, agent->instance, error);
-	return failed ? failed : state_save(agent, error);
+	return failed;
 }
 
 void launch_advance(struct agent *agent)
@@ -363,6 +363,10 @@ static int begin(struct warden *warden, const struct launch *launch,
 		failed = credentials_serve(agent, error);
 	if (!failed && records_open(warden, agent) < 0)
 		failed = error_set(error, EPIPE, "node: a service ended");
+	/* What is recorded as begun has its end recorded, by the next warden if need
+	 * be. */
+	if (!failed)
+		failed = state_save(agent, error);
 	if (failed)
 		return failed;
 	agent->recorded = 1;

@@ -267,7 +267,7 @@ import jwt, sys
 print(jwt.decode(open(sys.argv[1]).read().strip(), options={"verify_signature": False})["jti"])
 PYTHON
 in_place() {
-	python3 "$TAP_DIRECTORY/in_place.py" "$instances/$id/credentials/api"
+	python3 "$TAP_DIRECTORY/in_place.py" "$instances/$id/credentials/api" 2>&1 | tail -n 1
 }
 is "the first is in place" "$(in_place)" "$(field "$id" credentials.0.id)"
 first=$(field "$id" credentials.0.id)
@@ -301,4 +301,27 @@ ok "the end is recorded" timeout 20 sh -c \
 like "with the credential that was the last" \
 	"$(ambit audit show --json --agent "$id" | grep "credential ended")" "$second"
 runs "and the log is whole then" 0 ambit audit verify
+
+# A launch that was recorded ends in the log, too, if the warden ends in the middle of
+# it: here its process waits to be bounded.
+ambit run --quiet --profile plain -- true
+for _ in $(seq 100); do
+	ready=$(node_pid ambit-init)
+	[ "$(printf '%s\n' "$ready" | wc -l)" -lt 4 ] || break
+	sleep 0.1
+done
+# shellcheck disable=SC2086
+kill -STOP $ready
+ambit run --profile plain --name begun -- true </dev/null >/dev/null 2>&1 &
+begun=$!
+ok "a launch is recorded" timeout 20 sh -c \
+	'until ambit audit show --agent begun | grep "agent launched"; do sleep 0.1; done'
+kill -KILL "$(node_pid ambitd)"
+# shellcheck disable=SC2086
+kill -CONT $ready
+wait "$begun"
+ok "and its end" timeout 20 sh -c \
+	'until ambit audit show --agent begun | grep "agent ended"; do sleep 0.1; done'
+runs "the node is whole again" 0 timeout 20 sh -c \
+	'until ambit run --quiet --profile plain -- true; do :; done'
 finish
