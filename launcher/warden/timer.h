@@ -8,7 +8,7 @@
 typedef void (*timer_action)(struct warden *warden, void *data);
 
 int timer_open(struct warden *warden, struct error *error);
-/* Calls action(warden, data) once, `delay_ms` from now (monotonic clock, which
+/* Calls action(warden, data) once, `delay_ms` from now (by warden_boot_ms, which
  * nobody sets). */
 int timer_once(struct warden *warden, uint64_t delay_ms, timer_action action,
 	       void *data);

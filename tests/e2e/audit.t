@@ -260,6 +260,8 @@ runs "the log is whole after that" 0 ambit audit verify
 # A renewal that meets no recorder is put in place when there is one.
 instances=/proc/$(node_pid ambitd)/root$AMBIT_ROOT/run/ambit/instances
 profile renewed 'credentials: [{name: api, type: jwt-svid, audience: a, ttl: 60m}]'
+ok "the node is whole again" timeout 20 sh -c \
+	'until ambit run --quiet --profile plain -- /bin/true 2>/dev/null; do sleep 0.1; done'
 id=$(ambit run --profile renewed --detach -- sleep 1000)
 # in_place: the id of the token that the agent has.
 cat >"$TAP_DIRECTORY/in_place.py" <<'PYTHON'
