@@ -258,7 +258,9 @@ int main(int count, char **words)
 			return usage_error("no such option here", words[i]);
 		int took = option_take(row, words + i, &show);
 		if (!took)
-			return usage_error("wants a value that fits", words[i]);
+			return usage_error(row->text ? "a value was expected" :
+							"a number was expected",
+					   words[i]);
 		i += took;
 	}
 	if (find_paths(&paths) < 0) {

@@ -6,6 +6,7 @@
 #include "../base/own.h"
 #include "../base/trusted.h"
 #include "detect.h"
+#include "source.h"
 #include "syscalls.h"
 #include "words.h"
 
@@ -81,9 +82,9 @@ static int find(const char *which, char path[PATH_MAX], struct error *error)
 		return 0;
 	if (shipped(path, which))
 		return 0;
-	return error_set(error, ENOENT, "profile %s: not in %s%s nor among the "
-			 "shipped ones; a file is given with a / or its .yaml",
-			 which, root ? root : "", AMBIT_PROFILE_DIRECTORY);
+	return error_set(error, ENOENT, "profile %s: no %s.yaml in %s%s nor among "
+			 "the shipped ones; a file is given with a / or its .yaml",
+			 which, which, root ? root : "", AMBIT_PROFILE_DIRECTORY);
 }
 
 static int digest(struct loaded *loaded, struct error *error)
@@ -322,6 +323,8 @@ static void print_usage(FILE *to)
 
 int main(int argc, char **argv)
 {
+	int known = 0;
+
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))) {
 		print_usage(stdout);
 		return 0;
@@ -330,6 +333,7 @@ int main(int argc, char **argv)
 		const struct command *command = &commands[i];
 		if (strcmp(command->name, argv[1]))
 			continue;
+		known = 1;
 		if (argc - 2 < command->least || argc - 2 > command->most)
 			break;
 		int status = command->run(argc - 2, argv + 2);
@@ -341,6 +345,9 @@ int main(int argc, char **argv)
 		}
 		return status;
 	}
+	if (argc > 1 && !known)
+		fprintf(stderr, "ambit: profile: %s: no such command\n",
+			source_quote(argv[1]).text);
 	print_usage(stderr);
 	return AMBIT_EXIT_USAGE;
 }

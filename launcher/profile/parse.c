@@ -159,7 +159,7 @@ static int take_directory(struct parse *parse, const char *path,
 		return keep(parse, "", to);
 	if (word_path(text) < 0)
 		return parse_wrong(parse, path, "%s: home, or an absolute path "
-				   "without //, . or .. was expected",
+				   "without //, ., .. or a / at its end was expected",
 				   source_quote(text).text);
 	return keep(parse, text, to);
 }
@@ -269,8 +269,9 @@ static int take_path(struct parse *parse, const char *path, const char *text,
 		     void *to)
 {
 	if (word_path(text) < 0)
-		return parse_wrong(parse, path, "%s: an absolute path without //, . "
-				   "or .. was expected", source_quote(text).text);
+		return parse_wrong(parse, path, "%s: an absolute path without //, ., "
+				   ".. or a / at its end was expected",
+				   source_quote(text).text);
 	return keep(parse, text, to);
 }
 

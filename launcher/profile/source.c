@@ -270,12 +270,16 @@ static int syntax(struct reader *reader)
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return error_errno(reader->error, ENOMEM, "%s", reader->file);
-	return error_set(reader->error, EINVAL, "%s:%zu:%zu: not YAML: %s%s%s",
+	/* Mostly a tab, which nobody sees. */
+	int start = parser->problem && strstr(parser->problem, "cannot start any token");
+	return error_set(reader->error, EINVAL, "%s:%zu:%zu: not YAML: %s%s%s%s",
 			 reader->file, parser->problem_mark.line + 1,
 			 parser->problem_mark.column + 1,
 			 parser->problem ? parser->problem : "a mapping was expected",
 			 parser->context ? " " : "",
-			 parser->context ? parser->context : "");
+			 parser->context ? parser->context : "",
+			 start ? ": spaces instead of tabs, and quotes around what "
+				 "begins with @, ` or %, were expected" : "");
 }
 
 static int run(struct reader *reader)
