@@ -230,7 +230,7 @@ static const char *text_of(const struct reply *reply, const char *name)
 static const struct {
 	const char *error, *parameter, *format, *hint;
 } errors[] = {
-	{ AMBIT_INTERFACE ".NoSuchAgent", "agent", "%s: no such agent",
+	{ AMBIT_INTERFACE ".NoSuchAgent", "agent", "%s: no such agent, or it has ended",
 	  "ambit ps --all lists them" },
 	{ AMBIT_INTERFACE ".PermissionDenied", "why", "%s", NULL },
 	{ "org.varlink.service.MethodNotFound", "method",

@@ -99,6 +99,9 @@ static int print_ended(const char *what, const json_t *agents, int json)
 	if (json_array_size(agents) == 0)
 		say_note(what, strcmp(what, "reload") == 0 ?
 				       "no agent lost an endpoint" :
+			       strcmp(what, "retire") == 0 ?
+				       "no agent of the profile was running; it "
+				       "launches none until it is reinstated" :
 				       "no agent was running");
 	return 0;
 }

@@ -27,7 +27,8 @@ static int directory_check(const char *path, size_t length, int fd,
 	if (status.st_uid != 0)
 		return error_set(error, EPERM,
 				 "%s: the directory %.*s belongs to uid %u, not to "
-				 "root", path, shown, path, status.st_uid);
+				 "root: put the file where only root writes",
+				 path, shown, path, status.st_uid);
 	if (status.st_mode & (S_IWGRP | S_IWOTH) && !(status.st_mode & S_ISVTX))
 		return error_set(error, EPERM,
 				 "%s: the directory %.*s is %s: chmod go-w it", path,
@@ -112,8 +113,8 @@ int trusted_open(const char *path, int *ret_fd, struct error *error)
 	if (fstat(fd, &status) < 0)
 		return error_errno(error, errno, "%s", path);
 	if (status.st_uid != 0)
-		return error_set(error, EPERM, "%s: belongs to uid %u, not to root",
-				 path, status.st_uid);
+		return error_set(error, EPERM, "%s: belongs to uid %u, not to root: "
+				 "chown root it", path, status.st_uid);
 	if (status.st_mode & (S_IWGRP | S_IWOTH))
 		return error_set(error, EPERM, "%s: is %s: chmod go-w it", path,
 				 status.st_mode & S_IWOTH ? "world-writable" :

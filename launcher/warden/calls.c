@@ -249,7 +249,8 @@ static void call_stop(struct connection *connection, json_t *parameters)
 		end_forget_owed(warden);
 	if (warden->agent_count) {
 		control_refuse(connection, "node: agents are running",
-			       "end them first: ambit kill --all --reason TEXT",
+			       "end them first: ambit kill --all --reason TEXT; "
+			       "ambit node settle waits for what has ended",
 			       AMBIT_EXIT_FAILED);
 		return;
 	}

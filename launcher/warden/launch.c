@@ -111,7 +111,8 @@ static int check_request(struct warden *warden, const struct launch *launch,
 				 "name: 1 to 63 of [A-Za-z0-9._-] were expected");
 	struct agent *other = agents_find(warden, launch->name);
 	if (other && other->state != AGENT_ENDED)
-		return error_set(error, EEXIST, "name: %s is the agent %s",
+		return error_set(error, EEXIST, "name: %s is the agent %s: "
+				 "another --name was expected, or none",
 				 launch->name, other->id);
 	return 0;
 }
@@ -129,7 +130,7 @@ static int copy_command(struct agent *agent, const struct launch *launch,
 
 	if (!count)
 		return error_set(error, EINVAL, "command: none was given, and "
-				 "the profile has none");
+				 "the profile has none: one behind -- was expected");
 	agent->command = calloc(count, sizeof(*agent->command));
 	if (!agent->command)
 		return error_errno(error, ENOMEM, "command");
@@ -402,7 +403,8 @@ int launch_begin(struct warden *warden, const struct launch *launch,
 	if (!failed)
 		failed = profiles_get(warden, launch->profile, &compiled, error);
 	if (!failed && state_retired(warden, compiled->profile->name))
-		failed = error_set(error, EACCES, "profile %s: it is retired",
+		failed = error_set(error, EACCES, "profile %s: it is retired: "
+				   "ambit reinstate lets it launch again",
 				   compiled->profile->name);
 	if (!failed)
 		failed = check_limits(compiled->profile, error);

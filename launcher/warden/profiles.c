@@ -103,15 +103,16 @@ static int find(const struct warden *warden, const char *which, char *ret_path,
 	if (!*which || strspn(which, "abcdefghijklmnopqrstuvwxyz0123456789-") !=
 			       strlen(which))
 		return error_set(error, EINVAL,
-				 "profile %s: a name of [a-z0-9-] or a path was "
-				 "expected", which);
+				 "profile %s: a name of [a-z0-9-], or a path with "
+				 "a / such as ./profile.yaml, was expected",
+				 which);
 	for (int i = 0; i < 2; i++) {
 		snprintf(ret_path, size, "%s/%s.yaml", directories[i], which);
 		if (access(ret_path, F_OK) == 0)
 			return 0;
 	}
-	return error_set(error, ENOENT, "profile %s: not in %s nor among the "
-			 "shipped ones", which, warden->config.profiles);
+	return error_set(error, ENOENT, "profile %s: no %s.yaml in %s nor among the "
+			 "shipped ones", which, which, warden->config.profiles);
 }
 
 static void trim(struct warden *warden)

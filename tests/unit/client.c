@@ -230,7 +230,8 @@ static void test_refusals(void)
 		  "ambit: a\\nb: \\x1b[2J%n\n", 99 },
 		{ "{\"error\":\"io.ambit.Node.NoSuchAgent\","
 		  "\"parameters\":{\"agent\":\"x%s\"}}",
-		  "ambit: run: x%s: no such agent (ambit ps --all lists them)\n",
+		  "ambit: run: x%s: no such agent, or it has ended "
+		  "(ambit ps --all lists them)\n",
 		  99 },
 		{ "{\"error\":\"io.ambit.Node.PermissionDenied\","
 		  "\"parameters\":{\"why\":\"only root\"}}",
