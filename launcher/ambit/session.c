@@ -75,8 +75,8 @@ static void launched(struct session *session, json_t *agent)
 		return;
 	}
 	const json_t *most = json_object_get(agent, "file_size");
-	if (json_is_integer(most))
-		streams_limit(session->streams, (uint64_t)json_integer_value(most));
+	streams_limit(session->streams, json_is_integer(most) ?
+		      (uint64_t)json_integer_value(most) : UINT64_MAX - 1);
 	if (options->json)
 		say_agent(stderr, "launched", agent);
 	int master = own_take_fd(&session->client->passed);

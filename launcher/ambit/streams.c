@@ -94,7 +94,7 @@ int streams_open(struct streams *streams, int detach, struct error *error)
 		streams->given[fd] = fd;
 		streams->owned[fd] = -1;
 		streams->carried[fd].caller = streams->carried[fd].pipe = -1;
-		streams->carried[fd].left = UINT64_MAX;
+		streams->carried[fd].left = STREAMS_UNKNOWN;
 		flow_drop(&streams->carried[fd].flow);
 	}
 	int result = open_all(streams, detach, error);
@@ -123,6 +123,12 @@ void streams_limit(struct streams *streams, uint64_t bytes)
 		streams->carried[fd].left = bytes;
 }
 
+/* Until the limit is known nothing goes into a file: the pipe holds it. */
+static int is_held(const struct carried *carried)
+{
+	return !carried->is_socket && carried->left == STREAMS_UNKNOWN;
+}
+
 void streams_prepare(const struct streams *streams, struct pollfd ret_fds[STREAMS_FDS])
 {
 	for (int fd = 0; fd < 3; fd++) {
@@ -130,6 +136,8 @@ void streams_prepare(const struct streams *streams, struct pollfd ret_fds[STREAM
 		int from = fd == 0 ? carried->caller : carried->pipe;
 		int to = fd == 0 ? carried->pipe : carried->caller;
 		int fills = flow_is_empty(&carried->flow);
+		if (is_held(carried))
+			from = to = -1;
 		ret_fds[fd] = (struct pollfd){ fills ? from : to,
 					       fills ? POLLIN : POLLOUT, 0 };
 	}

@@ -21,7 +21,8 @@ struct carried {
 	int caller;	/* the caller's; -1: not carried (any more) */
 	int is_socket;
 	int pipe;	/* our end */
-	uint64_t left;	/* bytes that may still be written to a file */
+	uint64_t left;	/* bytes that may still be written to a file, or
+			 * STREAMS_UNKNOWN */
 	int error;	/* why the file takes no more; 0: it does */
 	struct flow flow;
 };
@@ -33,6 +34,7 @@ struct streams {
 };
 
 #define STREAMS_FDS 3
+#define STREAMS_UNKNOWN UINT64_MAX
 
 /* Fills `given`.  With `detach` nobody carries: terminals are replaced by /dev/null,
  * sockets are an error, and files are handed over. */
@@ -40,7 +42,8 @@ int streams_open(struct streams *streams, int detach, struct error *error);
 /* After `given` was sent: the agent has its own copies. */
 void streams_sent(struct streams *streams);
 
-/* The agent's limit for the size of a file holds for those that are carried, too. */
+/* The agent's limit for the size of a file holds for those that are carried, too: nothing
+ * is written into one before it is set.  UINT64_MAX - 1: none. */
 void streams_limit(struct streams *streams, uint64_t bytes);
 
 void streams_prepare(const struct streams *streams, struct pollfd ret_fds[STREAMS_FDS]);

@@ -101,6 +101,12 @@ ambit run --profile small -- sh -c 'head -c 65537 /dev/zero; echo' \
 	>"$TAP_DIRECTORY/most" 2>"$TAP_DIRECTORY/said"
 is "no more than the limit" "$(stat -c %s "$TAP_DIRECTORY/most")" 65536
 like "and it is said" "$(cat "$TAP_DIRECTORY/said")" "stdout: the limit for files was reached"
+# Also of what is written before the client hears of the launch, its limit with it.
+for _ in $(seq 20); do
+	ambit run --quiet --profile small -- head -c 2000000 /dev/zero >"$TAP_DIRECTORY/most" 2>/dev/null
+	stat -c %s "$TAP_DIRECTORY/most"
+done | sort -u >"$TAP_DIRECTORY/sizes"
+is "each time" "$(cat "$TAP_DIRECTORY/sizes")" 65536
 mkdir "$TAP_DIRECTORY/disk"
 mount -t tmpfs -o size=64k none "$TAP_DIRECTORY/disk"
 ambit run --profile plain -- sh -c 'head -c 1000000 /dev/zero; echo' \
