@@ -76,7 +76,7 @@ static void launched(struct session *session, json_t *agent)
 	}
 	const json_t *most = json_object_get(agent, "file_size");
 	streams_limit(session->streams, json_is_integer(most) ?
-		      (uint64_t)json_integer_value(most) : UINT64_MAX - 1);
+		      (uint64_t)json_integer_value(most) : STREAMS_UNLIMITED);
 	if (options->json)
 		say_agent(stderr, "launched", agent);
 	int master = own_take_fd(&session->client->passed);

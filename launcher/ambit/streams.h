@@ -35,6 +35,7 @@ struct streams {
 
 #define STREAMS_FDS 3
 #define STREAMS_UNKNOWN UINT64_MAX
+#define STREAMS_UNLIMITED (UINT64_MAX - 1)
 
 /* Fills `given`.  With `detach` nobody carries: terminals are replaced by /dev/null,
  * sockets are an error, and files are handed over. */
@@ -43,7 +44,7 @@ int streams_open(struct streams *streams, int detach, struct error *error);
 void streams_sent(struct streams *streams);
 
 /* The agent's limit for the size of a file holds for those that are carried, too: nothing
- * is written into one before it is set.  UINT64_MAX - 1: none. */
+ * is written into one before it is set. */
 void streams_limit(struct streams *streams, uint64_t bytes);
 
 void streams_prepare(const struct streams *streams, struct pollfd ret_fds[STREAMS_FDS]);

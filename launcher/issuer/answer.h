@@ -26,7 +26,6 @@ void answer_release(struct answer *answer);
 int answer_refill(struct answer *answer);
 int answer_idle(const struct answer *answer);	/* 1: the pool is full */
 
-
 /* Makes the credential of `grant`: fills parts, times and id of `ret_signed`
  * and gives its sealed memfd.  Returns 0 or a negative errno. */
 int answer_make(struct answer *answer, const struct admission_grant *grant,

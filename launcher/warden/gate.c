@@ -52,8 +52,10 @@ static void running(struct agent *agent)
 	timer_forget(warden, agent);
 	agent->state = AGENT_RUNNING;
 	slots_used(agent->compiled, warden);
-	watch_lifetime(agent);
 	control_launched(agent);
+	/* Without a timer it would have no end. */
+	if (watch_lifetime(agent) < 0)
+		end_kill(agent, "lifetime");
 }
 
 static void failed_step(struct agent *agent, const struct ambit_gate *gate)

@@ -16,20 +16,11 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define AHEAD 4			/* places kept for a profile in use */
 #define USED_MS 60000		/* a profile is in use so long after a launch */
 #define QUIET_MS 3		/* after a launch, before a place is made: what was
 				 * launched may be short, and its end comes first */
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- one place --------------------------------------------------------- */
 
@@ -231,7 +222,7 @@ static void expire(struct warden *warden, void *data);
  * would arm one for each again, and so on. */
 static void watch_use(struct warden *warden)
 {
-	uint64_t now = monotonic_ms(), next = 0;
+	uint64_t now = warden_boot_ms(), next = 0;
 
 	for (struct compiled *one = warden->compiled; one; one = one->next)
 		if (one->used_ms && (!next || one->used_ms < next))
@@ -244,7 +235,7 @@ static void watch_use(struct warden *warden)
 
 static void expire(struct warden *warden, void *data)
 {
-	uint64_t now = monotonic_ms();
+	uint64_t now = warden_boot_ms();
 
 	(void)data;
 	for (struct compiled *one = warden->compiled; one; one = one->next) {
@@ -264,7 +255,7 @@ static void quiet(struct warden *warden, void *data)
 
 void slots_used(struct compiled *compiled, struct warden *warden)
 {
-	compiled->used_ms = monotonic_ms();
+	compiled->used_ms = warden_boot_ms();
 	warden->quiet = 0;
 	timer_forget(warden, &warden->quiet);
 	timer_once(warden, QUIET_MS, quiet, &warden->quiet);

@@ -20,14 +20,6 @@ static struct due *dues;
 static size_t count, room;
 static uint64_t armed_ms;	/* 0: not */
 
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void arm(struct warden *warden)
 {
 	uint64_t next = 0;
@@ -48,7 +40,7 @@ static void arm(struct warden *warden)
 static void fire(struct source *source, uint32_t events)
 {
 	struct warden *warden = source->owner;
-	uint64_t now = monotonic_ms(), ticks;
+	uint64_t now = warden_boot_ms(), ticks;
 
 	(void)events;
 	if (read(source->fd, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
@@ -89,7 +81,7 @@ int timer_once(struct warden *warden, uint64_t delay_ms, timer_action action,
 		dues = grown;
 		room = more;
 	}
-	uint64_t at_ms = monotonic_ms() + delay_ms;
+	uint64_t at_ms = warden_boot_ms() + delay_ms;
 	dues[count++] = (struct due){ at_ms ? at_ms : 1, action, data };
 	arm(warden);
 	return 0;

@@ -27,6 +27,8 @@ sys.exit(9)'
 run ambit run --profile recorded --name clerk --task T-77 -- python3 -c "$TRY" "$NET4.2" "$NET4.3"
 is "the agent's own status" "$STATUS" 9
 LOG=$AMBIT_ROOT/var/log/ambit
+ambit node settle
+is "the node has nothing to complain of" "$(cat "$AMBIT_ROOT/run/ambit/node.log")" ""
 
 # Every line is one JSON object of OCSF with what all have in common.
 cat >"$TAP_DIRECTORY/check.py" <<'PYTHON'
