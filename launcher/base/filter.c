@@ -2,7 +2,8 @@
 /*
  * System-call filters: see filter.h.  libseccomp writes the body of both
  * programs.  What it can't express stands in front of the allow-list, written
- * here: numbers that nobody knows answer ENOSYS.  The answers, in order:
+ * here: numbers that nobody knows answer ENOSYS, and runs of numbers that are
+ * allowed whatever their arguments need one compare.  The answers, in order:
  *
  *   foreign ABI                     the process is killed
  *   a number libseccomp lacks       ENOSYS, as a kernel without it would say
@@ -27,7 +28,8 @@
 #include <sys/syscall.h>
 
 #define NUMBERS 1024	/* no ABI of Linux numbers its calls higher */
-#define HOLES 8		/* runs of unknown numbers between known ones */
+#define RUNS_MAX 240	/* a jump passes over 255 instructions at most */
+#define LEAD_MAX (6 + RUNS_MAX)
 
 /* Known calls that must look unimplemented: their flags stand in memory where
  * no filter can read them, and every C library falls back at ENOSYS. */
@@ -44,10 +46,6 @@ static void context_release(struct context *context)
 }
 
 #define OWN_CONTEXT __attribute__((cleanup(context_release))) struct context
-
-struct hole {
-	uint32_t first, last;
-};
 
 int filter_knows(const char *call)
 {
@@ -138,76 +136,121 @@ static int listed(const struct filter_rule *rules, size_t count, const char *cal
 	return 0;
 }
 
-/* The unknown numbers between the lowest and the highest known one. */
-static int find_holes(struct hole holes[HOLES], size_t *ret_count,
-		      uint32_t *ret_highest, struct error *error)
-{
-	size_t count = 0;
-	int64_t known = -1;
+/* What the check in front says of a number by itself. */
+enum verdict {
+	VERDICT_UNKNOWN,	/* libseccomp lacks it */
+	VERDICT_ALLOWED,	/* listed, whatever its arguments */
+	VERDICT_BODY,		/* the body decides */
+};
 
+/* Neighbouring numbers of one verdict, up to the next run's first. */
+struct run {
+	uint32_t first;
+	enum verdict verdict;
+};
+
+static void find_verdicts(enum verdict verdicts[NUMBERS],
+			  const struct filter_rule *rules, size_t count)
+{
 	for (int number = 0; number < NUMBERS; number++) {
 		OWN_MEMORY char *name = seccomp_syscall_resolve_num_arch(
 			seccomp_arch_native(), number);
-		if (!name)
-			continue;
-		if (number - known > 1) {
-			if (count == HOLES)
-				return error_set(error, E2BIG, "filter: this ABI's "
-						 "numbers have too many holes");
-			holes[count++] = (struct hole){ (uint32_t)(known + 1),
-							(uint32_t)number - 1 };
-		}
-		known = number;
+		verdicts[number] = name ? VERDICT_BODY : VERDICT_UNKNOWN;
 	}
-	if (known < 0)
-		return error_set(error, ENOSYS,
-				 "filter: libseccomp knows no call of this ABI");
-	*ret_count = count;
-	*ret_highest = (uint32_t)known;
-	return 0;
+	for (size_t i = 0; i < count; i++) {
+		int number = call_number(rules[i].call);
+		if (!rules[i].conditions[0].used && number >= 0 && number < NUMBERS)
+			verdicts[number] = VERDICT_ALLOWED;
+	}
+}
+
+/* The last run goes on to the highest number there is. */
+static size_t find_runs(struct run runs[NUMBERS], const struct filter_rule *rules,
+			size_t rule_count)
+{
+	enum verdict verdicts[NUMBERS];
+	size_t count = 0;
+
+	find_verdicts(verdicts, rules, rule_count);
+	for (uint32_t number = 0; number < NUMBERS; number++)
+		if (!count || runs[count - 1].verdict != verdicts[number])
+			runs[count++] = (struct run){ number, verdicts[number] };
+	return count;
 }
 
 #define LOAD(field) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define JUMP(how, value, yes, no) \
+	BPF_JUMP(BPF_JMP | BPF_##how | BPF_K, (value), (yes), (no))
 #define RETURN(action) BPF_STMT(BPF_RET | BPF_K, (action))
-#define UNKNOWN (SECCOMP_RET_ERRNO | ENOSYS)
 #define X32_BIT 0x40000000U
-#define LEAD_MAX (6 + 3 * HOLES)
+
+struct lead {
+	struct sock_filter code[LEAD_MAX];
+	size_t length;
+	size_t answers[3];	/* where a verdict is answered; VERDICT_BODY: the end */
+};
+
+static void put(struct lead *lead, struct sock_filter instruction)
+{
+	lead->code[lead->length++] = instruction;
+}
+
+/* The offset that a jump written at `from` needs to get to `to`. */
+static uint8_t over(size_t from, size_t to)
+{
+	return (uint8_t)(to - from - 1);
+}
+
+/* A tree over the runs, one compare between two of them: the halves stand behind
+ * it, a half of one run is answered at once. */
+static void put_runs(struct lead *lead, const struct run *runs, size_t count)
+{
+	const size_t left = count / 2, node = lead->length;
+
+	put(lead, (struct sock_filter)JUMP(JGE, runs[left].first, 0, 0));
+	if (left > 1)
+		put_runs(lead, runs, left);
+	else
+		lead->code[node].jf = over(node, lead->answers[runs->verdict]);
+	if (count - left > 1) {
+		lead->code[node].jt = over(node, lead->length);
+		put_runs(lead, runs + left, count - left);
+	} else {
+		lead->code[node].jt = over(node, lead->answers[runs[left].verdict]);
+	}
+}
 
 /*
  * The check in front.  Jumps of BPF are relative and only go forward, so that
  * the body can stand behind it unchanged.  Foreign ABIs go straight to the
- * body, which kills.
+ * body, which kills.  Most calls are decided here: one compare a run of numbers
+ * and not one a number, because the kernel converts and compiles the program
+ * anew at every launch.
  */
-static int lead_write(struct sock_filter lead[LEAD_MAX], size_t *ret_length,
-		      struct error *error)
+static int lead_write(struct lead *lead, const struct filter_rule *rules,
+		      size_t count, struct error *error)
 {
-	struct hole holes[HOLES];
-	size_t count = 0, at = 0;
-	uint32_t highest = 0;
+	struct run runs[NUMBERS];
 
-	int result = find_holes(holes, &count, &highest, error);
-	if (result < 0)
-		return result;
-	const uint8_t all = (uint8_t)(4 + 3 * count);
-	lead[at++] = (struct sock_filter)LOAD(arch);
-	lead[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-						  seccomp_arch_native(), 0, all);
-	lead[at++] = (struct sock_filter)LOAD(nr);
+	size_t run_count = find_runs(runs, rules, count);
+	if (run_count < 2 || run_count > RUNS_MAX ||
+	    runs[run_count - 1].verdict != VERDICT_UNKNOWN)
+		return error_set(error, E2BIG, "filter: the numbers of this ABI's "
+				 "calls are not as expected");
+	const size_t first = 4, end = first + run_count - 1;
+	lead->answers[VERDICT_UNKNOWN] = end;
+	lead->answers[VERDICT_ALLOWED] = end + 1;
+	lead->answers[VERDICT_BODY] = end + 2;
+	put(lead, (struct sock_filter)LOAD(arch));
+	put(lead, (struct sock_filter)JUMP(JEQ, seccomp_arch_native(), 0,
+					   over(1, end + 2)));
+	put(lead, (struct sock_filter)LOAD(nr));
 	/* x32 calls come with the arch of x86-64 and this bit. */
-	lead[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K,
-						  X32_BIT, (uint8_t)(all - 2), 0);
-	for (size_t i = 0; i < count; i++) {
-		lead[at++] = (struct sock_filter)BPF_JUMP(
-			BPF_JMP | BPF_JGE | BPF_K, holes[i].first, 0, 2);
-		lead[at++] = (struct sock_filter)BPF_JUMP(
-			BPF_JMP | BPF_JGT | BPF_K, holes[i].last, 1, 0);
-		lead[at++] = (struct sock_filter)RETURN(UNKNOWN);
-	}
-	lead[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K,
-						  highest, 0, 1);
-	lead[at++] = (struct sock_filter)RETURN(UNKNOWN);
-	*ret_length = at;
+	put(lead, (struct sock_filter)JUMP(JSET, X32_BIT, over(3, end + 2), 0));
+	put_runs(lead, runs, run_count);
+	put(lead, (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS));
+	put(lead, (struct sock_filter)RETURN(SECCOMP_RET_ALLOW));
 	return 0;
 }
 
@@ -266,12 +309,12 @@ static int compile_allow(const struct filter_rule *rules, size_t count,
 			 struct filter_program *ret_program, struct error *error)
 {
 	OWN_CONTEXT context = { 0 };
-	struct sock_filter lead[LEAD_MAX];
-	size_t lead_length = 0;
+	struct lead lead = { 0 };
 
 	int result = context_make(&context, SCMP_ACT_ERRNO(EPERM), error);
 	for (size_t i = 0; i < count && !result; i++)
-		if (!covered(rules, count, i))
+		/* Those without conditions stand in front. */
+		if (rules[i].conditions[0].used && !covered(rules, count, i))
 			result = context_rule(&context, SCMP_ACT_ALLOW, &rules[i],
 					      error);
 	for (size_t i = 0; i < sizeof(absent) / sizeof(*absent) && !result; i++) {
@@ -281,10 +324,10 @@ static int compile_allow(const struct filter_rule *rules, size_t count,
 					      &rule, error);
 	}
 	if (!result)
-		result = lead_write(lead, &lead_length, error);
+		result = lead_write(&lead, rules, count, error);
 	if (!result)
-		result = context_export(&context, lead, lead_length, ret_program,
-					error);
+		result = context_export(&context, lead.code, lead.length,
+					ret_program, error);
 	return result;
 }
 

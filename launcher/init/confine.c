@@ -226,12 +226,15 @@ int confine_identity(struct init *init)
 				   SECBIT_NO_CAP_AMBIENT_RAISE |
 				   SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
-	for (int capability = 0; capability < 64; capability++)
-		if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
-			if (errno == EINVAL)
-				break; /* past the last one */
+	for (int capability = 0; capability < 64; capability++) {
+		int bound = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+		if (bound < 0 && errno == EINVAL)
+			break; /* past the last one */
+		/* Few are left of the warden's, and a drop makes new credentials. */
+		if (bound < 0 || (bound > 0 &&
+				  prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0))
 			return -errno;
-		}
+	}
 	if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0)
 		return -errno;
 	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
@@ -256,9 +259,13 @@ int confine_capabilities(struct init *init)
 		return -errno;
 	if (memcmp(got, none, sizeof(none)))
 		return -EPERM;
-	for (int capability = 0; capability < 64; capability++)
-		if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) > 0)
+	for (int capability = 0; capability < 64; capability++) {
+		int bound = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+		if (bound > 0)
 			return -EPERM;
+		if (bound < 0)
+			break;
+	}
 	return 0;
 }
 

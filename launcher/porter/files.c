@@ -105,21 +105,28 @@ static int check_made(int fd, gid_t gid)
 	return 0;
 }
 
-static int write_one(int directory, const char *name, const struct file *file,
-		     int from, const uint32_t part[3])
+static int make_one(int directory, const char *name)
 {
-	struct stat status;
-	if (fstat(directory, &status) < 0)
-		return -errno;
-	/* Left by a porter that ended in between. */
-	int result = remove_one(directory, name);
-	if (result < 0)
-		return result;
-	OWN_FD fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL |
-			   O_NOFOLLOW | O_CLOEXEC, 0440);
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+
+	int fd = openat(directory, name, flags, 0440);
+	if (fd < 0 && errno == EEXIST) {
+		/* Left by a porter that ended in between. */
+		int result = remove_one(directory, name);
+		if (result < 0)
+			return result;
+		fd = openat(directory, name, flags, 0440);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_one(int directory, gid_t gid, const char *name,
+		     const struct file *file, int from, const uint32_t part[3])
+{
+	OWN_FD fd = make_one(directory, name);
 	if (fd < 0)
-		return -errno;
-	result = check_made(fd, status.st_gid);
+		return fd;
+	int result = check_made(fd, gid);
 	const off_t offsets[3] = { 0, part[0], (off_t)part[0] + part[1] };
 	for (int i = 0; i < 2 && !result; i++)
 		if (file->parts[i] != NONE)
@@ -143,11 +150,14 @@ int files_prepare(int directory, const char *name, enum files_kind kind, int fro
 		  const uint32_t part[3])
 {
 	char temporary[NAME_BYTES];
-	int result = check_sealed(from, part);
+	struct stat status;
+	int result = fstat(directory, &status) < 0 ? -errno :
+						     check_sealed(from, part);
 	for (unsigned i = 0; i < kinds[kind].count && !result; i++) {
 		const struct file *file = &kinds[kind].files[i];
 		temporary_name(temporary, name, file);
-		result = write_one(directory, temporary, file, from, part);
+		result = write_one(directory, status.st_gid, temporary, file, from,
+				   part);
 	}
 	if (result < 0)
 		files_discard(directory, name, kind);
