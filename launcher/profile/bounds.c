@@ -241,7 +241,7 @@ static const char *secret_in(const char *text)
 	return NULL;
 }
 
-static int check_secret(const struct parse *parse, const struct source *node,
+static int check_secret(const struct parse *parse, const struct source_node *node,
 			const char *what, const char *text)
 {
 	char why[128];
@@ -256,12 +256,12 @@ static int check_secret(const struct parse *parse, const struct source *node,
 
 static int check_environment(const struct parse *parse)
 {
-	const struct source *list = source_find(parse->root, "run.environment");
+	const struct source_node *list = source_find(parse->root, "run.environment");
 	char what[96];
 
 	if (!list->key || strcmp(list->key, "environment"))
 		return 0;
-	for (const struct source *at = list->first; at; at = at->next) {
+	for (const struct source_node *at = list->first; at; at = at->next) {
 		snprintf(what, sizeof(what), "run.environment.%s",
 			 source_quote(at->key).text);
 		const char *why = variable_wrong(at->key);

@@ -22,8 +22,8 @@ static int room(struct parse *parse, unsigned count, size_t size, void *to)
 int parse_environment(struct parse *parse)
 {
 	struct profile *profile = parse->profile;
-	const struct source *run = source_member(parse->root, "run");
-	const struct source *list = run ? source_member(run, "environment") : NULL;
+	const struct source_node *run = source_member(parse->root, "run");
+	const struct source_node *list = run ? source_member(run, "environment") : NULL;
 
 	if (list && list->kind != SOURCE_MAPPING)
 		return parse_wrong_at(parse, list, "run.environment",
@@ -34,7 +34,7 @@ int parse_environment(struct parse *parse)
 			  &profile->run.environment);
 	if (result < 0 || !list)
 		return result;
-	for (const struct source *at = list->first; at; at = at->next) {
+	for (const struct source_node *at = list->first; at; at = at->next) {
 		struct profile_pair *pair =
 			&profile->run.environment[profile->run.environment_count++];
 		if (at->kind != SOURCE_SCALAR || strlen(at->text) > 4096)

@@ -16,7 +16,7 @@
 
 #define HOME "/home/agent"	/* the agent's private home, also "home" */
 
-int parse_wrong_at(const struct parse *parse, const struct source *node,
+int parse_wrong_at(const struct parse *parse, const struct source_node *node,
 		   const char *what, const char *why)
 {
 	return error_set(parse->error, EINVAL, "%s:%u:%u: %s: %s", parse->file,
@@ -361,7 +361,7 @@ static int take_all(struct parse *parse)
 int profile_parse(const char *file, const char *text, size_t length,
 		  struct profile **ret_profile, struct error *error)
 {
-	struct source *root = NULL;
+	struct source_node *root = NULL;
 	struct raw *raw = NULL;
 	struct profile *profile = NULL;
 

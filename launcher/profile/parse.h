@@ -10,7 +10,7 @@
 
 struct parse {
 	const char *file;
-	const struct source *root;
+	const struct source_node *root;
 	const struct raw *raw;
 	struct profile *profile;
 	struct error *error;
@@ -36,7 +36,7 @@ int parse_wrong(const struct parse *parse, const char *path, const char *why, ..
 	__attribute__((format(printf, 3, 4)));
 
 /* Says so where `node` stands. */
-int parse_wrong_at(const struct parse *parse, const struct source *node,
+int parse_wrong_at(const struct parse *parse, const struct source_node *node,
 		   const char *what, const char *why);
 
 /* The line of the value at `path`. */

@@ -141,7 +141,7 @@ struct walker {
 	struct error *error;
 };
 
-static int shape(const struct walker *walker, const struct source *node,
+static int shape(const struct walker *walker, const struct source_node *node,
 		 const char *path, const cyaml_schema_value_t *value);
 
 static int fail(const struct walker *walker, unsigned line, unsigned column,
@@ -151,7 +151,7 @@ static int fail(const struct walker *walker, unsigned line, unsigned column,
 			 line, column, path, *path ? ": " : "", expected);
 }
 
-static int unknown_key(const struct walker *walker, const struct source *node,
+static int unknown_key(const struct walker *walker, const struct source_node *node,
 		       const cyaml_schema_field_t *fields)
 {
 	char keys[512];
@@ -166,13 +166,13 @@ static int unknown_key(const struct walker *walker, const struct source *node,
 			 source_quote(node->key).text, keys);
 }
 
-static int shape_mapping(const struct walker *walker, const struct source *node,
+static int shape_mapping(const struct walker *walker, const struct source_node *node,
 			 const char *path, const cyaml_schema_field_t *fields)
 {
 	char below[128];
 	const char *dot = *path ? "." : "";
 
-	for (const struct source *at = node->first; at; at = at->next) {
+	for (const struct source_node *at = node->first; at; at = at->next) {
 		const cyaml_schema_field_t *field = fields;
 		while (field->key && strcmp(field->key, at->key))
 			field++;
@@ -194,13 +194,13 @@ static int shape_mapping(const struct walker *walker, const struct source *node,
 	return 0;
 }
 
-static int shape_list(const struct walker *walker, const struct source *node,
+static int shape_list(const struct walker *walker, const struct source_node *node,
 		      const char *path, const cyaml_schema_value_t *value)
 {
 	char below[128];
 	unsigned index = 0;
 
-	for (const struct source *at = node->first; at; at = at->next) {
+	for (const struct source_node *at = node->first; at; at = at->next) {
 		snprintf(below, sizeof(below), "%s[%u]", path, index);
 		if (index++ == value->sequence.max)
 			return error_set(walker->error, EINVAL,
@@ -215,7 +215,7 @@ static int shape_list(const struct walker *walker, const struct source *node,
 }
 
 /* Depth is that of the schema: three levels. */
-static int shape(const struct walker *walker, const struct source *node,
+static int shape(const struct walker *walker, const struct source_node *node,
 		 const char *path, const cyaml_schema_value_t *value)
 {
 	switch (value->type) {
@@ -254,7 +254,7 @@ static const cyaml_config_t loader = {
 	.flags = CYAML_CFG_NO_ALIAS,
 };
 
-int schema_load(const char *file, const struct source *source, const char *text,
+int schema_load(const char *file, const struct source_node *source, const char *text,
 		size_t length, struct raw **ret_raw, struct error *error)
 {
 	const struct walker walker = { file, error };

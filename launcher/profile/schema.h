@@ -75,7 +75,7 @@ struct raw {
 
 /* Holds `source` to the schema, then has libcyaml load `text`, from which it was
  * read.  Keys that were not given are NULL or empty. */
-int schema_load(const char *file, const struct source *source, const char *text,
+int schema_load(const char *file, const struct source_node *source, const char *text,
 		size_t length, struct raw **ret_raw, struct error *error);
 
 void schema_free(struct raw *raw);

@@ -19,7 +19,7 @@
 struct reader {
 	const char *file;
 	yaml_parser_t parser;
-	struct source *root, *open;	/* the list or mapping being read */
+	struct source_node *root, *open;	/* the list or mapping being read */
 	char *key;			/* read, its value comes next */
 	unsigned key_line, key_column;
 	unsigned depth;
@@ -120,9 +120,9 @@ static const char *text_wrong(const char *text, size_t length, yaml_mark_t *mark
 }
 
 /* Hangs `node` into the open list or mapping.  Owns it from here on. */
-static int hang(struct reader *reader, struct source *node, yaml_mark_t mark)
+static int hang(struct reader *reader, struct source_node *node, yaml_mark_t mark)
 {
-	struct source *open = reader->open;
+	struct source_node *open = reader->open;
 
 	node->parent = open;
 	node->key = reader->key;
@@ -148,7 +148,7 @@ static int hang(struct reader *reader, struct source *node, yaml_mark_t mark)
 static int add(struct reader *reader, enum source_kind kind, const char *text,
 	       yaml_mark_t mark)
 {
-	struct source *node = calloc(1, sizeof(*node));
+	struct source_node *node = calloc(1, sizeof(*node));
 
 	if (!node)
 		return error_errno(reader->error, ENOMEM, "%s", reader->file);
@@ -171,7 +171,7 @@ static int add(struct reader *reader, enum source_kind kind, const char *text,
 
 static int take_key(struct reader *reader, const char *text, yaml_mark_t mark)
 {
-	const struct source *twin = source_member(reader->open, text);
+	const struct source_node *twin = source_member(reader->open, text);
 
 	if (twin)
 		return error_set(reader->error, EINVAL,
@@ -297,7 +297,7 @@ static int run(struct reader *reader)
 }
 
 int source_read(const char *file, const char *text, size_t length,
-		struct source **ret_root, struct error *error)
+		struct source_node **ret_root, struct error *error)
 {
 	struct reader reader = { .file = file, .error = error };
 	yaml_mark_t mark = { 0, 0, 0 };
@@ -327,19 +327,19 @@ int source_read(const char *file, const char *text, size_t length,
 	return 0;
 }
 
-const struct source *source_member(const struct source *mapping, const char *key)
+const struct source_node *source_member(const struct source_node *mapping, const char *key)
 {
-	for (const struct source *at = mapping->first; at; at = at->next)
+	for (const struct source_node *at = mapping->first; at; at = at->next)
 		if (at->key && !strcmp(at->key, key))
 			return at;
 	return NULL;
 }
 
 /* The member that `path` names next; *path moves behind it. */
-static const struct source *step(const struct source *node, const char **path)
+static const struct source_node *step(const struct source_node *node, const char **path)
 {
 	size_t length = strcspn(*path, ".[");
-	const struct source *at = node->first;
+	const struct source_node *at = node->first;
 
 	if (**path == '[') {
 		char *end;
@@ -358,10 +358,10 @@ static const struct source *step(const struct source *node, const char **path)
 	return at;
 }
 
-const struct source *source_find(const struct source *root, const char *path)
+const struct source_node *source_find(const struct source_node *root, const char *path)
 {
 	while (*path) {
-		const struct source *next = step(root, &path);
+		const struct source_node *next = step(root, &path);
 		if (!next)
 			return root;
 		root = next;
@@ -369,11 +369,11 @@ const struct source *source_find(const struct source *root, const char *path)
 	return root;
 }
 
-void source_free(struct source *root)
+void source_free(struct source_node *root)
 {
 	if (!root)
 		return;
-	for (struct source *at = root->first, *next; at; at = next) {
+	for (struct source_node *at = root->first, *next; at; at = next) {
 		next = at->next;
 		source_free(at);
 	}

@@ -15,27 +15,27 @@
 
 enum source_kind { SOURCE_SCALAR, SOURCE_LIST, SOURCE_MAPPING };
 
-struct source {
+struct source_node {
 	enum source_kind kind;
 	unsigned line, column;		/* of the value, from 1 */
 	unsigned key_line, key_column;	/* of its key; 0 in a list */
 	char *key;			/* NULL in a list and at the root */
 	char *text;			/* of a scalar */
 	unsigned count;			/* members of a list or mapping */
-	struct source *parent, *first, *last, *next;
+	struct source_node *parent, *first, *last, *next;
 };
 
 /* Reads `length` bytes.  Returns 0, or a negative errno with
  * "FILE:LINE:COLUMN: what: what was expected" in `error`. */
 int source_read(const char *file, const char *text, size_t length,
-		struct source **ret_root, struct error *error);
+		struct source_node **ret_root, struct error *error);
 
 /* The node at `path`, as in "egress[0].ports[1]", or the nearest one above it
  * that exists. */
-const struct source *source_find(const struct source *root, const char *path);
+const struct source_node *source_find(const struct source_node *root, const char *path);
 
 /* The member `key` of a mapping, or NULL. */
-const struct source *source_member(const struct source *mapping, const char *key);
+const struct source_node *source_member(const struct source_node *mapping, const char *key);
 
 /* `text` for a message: at most 48 printable ASCII characters. */
 struct source_quote {
@@ -43,6 +43,6 @@ struct source_quote {
 };
 struct source_quote source_quote(const char *text);
 
-void source_free(struct source *root);
+void source_free(struct source_node *root);
 
 #endif

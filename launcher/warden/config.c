@@ -5,58 +5,14 @@
 #include "base/number.h"
 #include "base/own.h"
 #include "base/trusted.h"
+#include "profile/source.h"
 
 #include <arpa/inet.h>
-#include <cyaml/cyaml.h>
 #include <ctype.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
 
-struct node_file {
-	char *trust_domain;
-	char *uid_range;
-	char *log_directory;
-	char *profile_directory;
-	char **resolvers;
-	unsigned resolvers_count;
-};
-
-#define TEXT(key, member, most)                                      \
-	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER |             \
-			       CYAML_FLAG_OPTIONAL, struct node_file, \
-			       member, 1, most)
-
-static const cyaml_schema_value_t resolver = {
-	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 2, INET6_ADDRSTRLEN),
-};
-
-static const cyaml_schema_field_t fields[] = {
-	TEXT("trust-domain", trust_domain, 255),
-	TEXT("uid-range", uid_range, 32),
-	TEXT("log-directory", log_directory, 255),
-	TEXT("profile-directory", profile_directory, 255),
-	CYAML_FIELD_SEQUENCE("resolvers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-			     struct node_file, resolvers, &resolver, 1, 3),
-	CYAML_FIELD_END
-};
-
-static const cyaml_schema_value_t schema = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct node_file, fields),
-};
-
-/* libcyaml tells what is wrong in several lines; the first says the most. */
-static void keep_first(cyaml_log_t level, void *context, const char *format,
-		       va_list arguments)
-{
-	struct error *error = context;
-
-	if (level < CYAML_LOG_ERROR || error->code)
-		return;
-	vsnprintf(error->text, sizeof(error->text), format, arguments);
-	error->text[strcspn(error->text, "\n")] = 0;
-	error->code = EINVAL;
-}
+#define RESOLVERS 3
 
 static int domain_good(const char *domain)
 {
@@ -69,9 +25,20 @@ static int domain_good(const char *domain)
 	return 1;
 }
 
-static int take_range(struct config *config, const char *range,
+static int take_domain(struct config *config, const struct source_node *at,
+		       struct error *error)
+{
+	if (strlen(at->text) >= sizeof(config->trust_domain) || !domain_good(at->text))
+		return error_set(error, EINVAL, "at most 255 lower-case letters, "
+				 "digits and \".-_\" were expected");
+	memcpy(config->trust_domain, at->text, strlen(at->text) + 1);
+	return 0;
+}
+
+static int take_range(struct config *config, const struct source_node *at,
 		      struct error *error)
 {
+	const char *range = at->text;
 	size_t length = strcspn(range, "-");
 	uint64_t first, last;
 
@@ -79,99 +46,127 @@ static int take_range(struct config *config, const char *range,
 	    number_parse(range, length, UINT32_MAX - 1, &first) < 0 ||
 	    number_parse(range + length + 1, strlen(range + length + 1),
 			 UINT32_MAX - 1, &last) < 0)
-		return error_set(error, EINVAL,
-				 "uid-range: FIRST-LAST was expected");
+		return error_set(error, EINVAL, "FIRST-LAST was expected");
 	if (first < 1000 || last < first + AMBIT_UID_AGENTS + 1)
-		return error_set(error, EINVAL,
-				 "uid-range: at least %u uids from 1000 on",
-				 AMBIT_UID_AGENTS + 2);
+		return error_set(error, EINVAL, "at least %u uids from 1000 on "
+				 "were expected", AMBIT_UID_AGENTS + 2);
 	config->uid_first = (uint32_t)first;
 	config->uid_count = (uint32_t)(last - first + 1);
 	return 0;
 }
 
+static int take_directory(const struct config *config, const struct source_node *at,
+			  char *place, size_t size, struct error *error)
+{
+	if (at->text[0] != '/')
+		return error_set(error, EINVAL, "an absolute path was expected");
+	if ((size_t)snprintf(place, size, "%s%s", config->root, at->text) >= size)
+		return error_set(error, ENAMETOOLONG, "a shorter path was expected");
+	return 0;
+}
+
+static int take_log(struct config *config, const struct source_node *at,
+		    struct error *error)
+{
+	return take_directory(config, at, config->log, sizeof(config->log), error);
+}
+
+static int take_profiles(struct config *config, const struct source_node *at,
+			 struct error *error)
+{
+	return take_directory(config, at, config->profiles,
+			      sizeof(config->profiles), error);
+}
+
 /* One that is not an address would be left out in silence. */
-static int take_resolvers(struct config *config, const struct node_file *file,
+static int take_resolvers(struct config *config, const struct source_node *list,
 			  struct error *error)
 {
 	uint8_t address[16];
 	size_t used = 0;
 
-	for (unsigned i = 0; i < file->resolvers_count; i++) {
-		if (inet_pton(AF_INET, file->resolvers[i], address) != 1 &&
-		    inet_pton(AF_INET6, file->resolvers[i], address) != 1)
-			return error_set(error, EINVAL, "resolvers: %.40s: an "
-					 "address was expected",
-					 file->resolvers[i]);
+	if (list->count < 1 || list->count > RESOLVERS)
+		return error_set(error, EINVAL, "1 to %d addresses were expected",
+				 RESOLVERS);
+	for (const struct source_node *at = list->first; at; at = at->next) {
+		if (at->kind != SOURCE_SCALAR)
+			return error_set(error, EINVAL, "addresses were expected");
+		if (inet_pton(AF_INET, at->text, address) != 1 &&
+		    inet_pton(AF_INET6, at->text, address) != 1)
+			return error_set(error, EINVAL, "%s: an address was expected",
+					 source_quote(at->text).text);
 		used += (size_t)snprintf(config->resolvers + used,
 					 sizeof(config->resolvers) - used, "%s%s",
-					 i ? "," : "", file->resolvers[i]);
+					 at == list->first ? "" : ",", at->text);
 	}
 	return 0;
 }
 
-static int take(struct config *config, const struct node_file *file,
+static const struct key {
+	const char *name;
+	enum source_kind kind;
+	const char *kind_text;
+	int (*take)(struct config *config, const struct source_node *at,
+		    struct error *error);
+} keys[] = {
+	{ "trust-domain", SOURCE_SCALAR, "a text", take_domain },
+	{ "uid-range", SOURCE_SCALAR, "a text", take_range },
+	{ "log-directory", SOURCE_SCALAR, "a path", take_log },
+	{ "profile-directory", SOURCE_SCALAR, "a path", take_profiles },
+	{ "resolvers", SOURCE_LIST, "a list, as in [192.0.2.53],", take_resolvers },
+};
+
+static int take(struct config *config, const struct source_node *at,
 		struct error *error)
 {
-	const struct {
-		const char *key, *value;
-		char *place;
-		size_t size;
-	} directories[] = {
-		{ "log-directory", file->log_directory, config->log,
-		  sizeof(config->log) },
-		{ "profile-directory", file->profile_directory,
-		  config->profiles, sizeof(config->profiles) },
-	};
-
-	if (file->trust_domain && !domain_good(file->trust_domain))
-		return error_set(error, EINVAL,
-				 "trust-domain: lower-case letters, digits and "
-				 "\".-_\" were expected");
-	if (file->trust_domain)
-		snprintf(config->trust_domain, sizeof(config->trust_domain),
-			 "%s", file->trust_domain);
-	for (size_t i = 0; i < 2; i++) {
-		if (!directories[i].value)
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		if (strcmp(at->key, keys[i].name))
 			continue;
-		if (directories[i].value[0] != '/')
-			return error_set(error, EINVAL,
-					 "%s: an absolute path was expected",
-					 directories[i].key);
-		snprintf(directories[i].place, directories[i].size, "%s%s",
-			 config->root, directories[i].value);
+		return at->kind == keys[i].kind ?
+			       keys[i].take(config, at, error) :
+			       error_set(error, EINVAL, "%s was expected",
+					 keys[i].kind_text);
 	}
-	int failed = take_resolvers(config, file, error);
-	if (failed || !file->uid_range)
-		return failed;
-	return take_range(config, file->uid_range, error);
+	return error_set(error, EINVAL, "there is no such key: trust-domain, "
+			 "uid-range, log-directory, profile-directory or resolvers "
+			 "was expected");
+}
+
+/* Comments alone, as packages ship such files. */
+static int is_blank(const char *text)
+{
+	for (; *text; text += strcspn(text, "\n")) {
+		text += strspn(text, " \t\r\n");
+		if (*text && *text != '#')
+			return 0;
+	}
+	return 1;
 }
 
 static int read_file(struct config *config, const char *path,
 		     struct error *error)
 {
 	OWN_MEMORY char *text = NULL;
-	struct node_file *file = NULL;
+	struct source_node *root = NULL;
 	size_t length = 0;
-	cyaml_config_t yaml = {
-		.log_fn = keep_first, .log_ctx = error,
-		.mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR,
-		.flags = CYAML_CFG_NO_ALIAS,
-	};
 
 	int failed = trusted_read(path, 64 << 10, &text, &length, error);
-	if (failed)
-		return failed;
-	cyaml_err_t result = cyaml_load_data((const uint8_t *)text, length, &yaml,
-					     &schema, (cyaml_data_t **)&file,
-					     NULL);
-	if (result != CYAML_OK) {
-		error_set(error, EINVAL, "%s", cyaml_strerror(result));
-		return error_context(error, "%s", path);
+	if (!failed && strlen(text) == length && is_blank(text))
+		return 0;
+	if (!failed)
+		failed = source_read(path, text, length, &root, error);
+	if (!failed && root->kind != SOURCE_MAPPING)
+		failed = error_set(error, EINVAL, "%s:%u:%u: keys with values were "
+				   "expected", path, root->line, root->column);
+	for (const struct source_node *at = failed ? NULL : root->first; at && !failed;
+	     at = at->next) {
+		failed = take(config, at, error);
+		if (failed)
+			error_context(error, "%s:%u:%u: %s", path, at->key_line,
+				      at->key_column, source_quote(at->key).text);
 	}
-	failed = take(config, file, error);
-	cyaml_free(&yaml, &schema, file, 0);
-	return failed ? error_context(error, "%s", path) : 0;
+	source_free(root);
+	return failed;
 }
 
 /* Where this program lies tells where the others are. */
@@ -188,11 +183,17 @@ static int find_libexec(struct config *config, struct error *error)
 		return error_set(error, ENAMETOOLONG, "%s", path);
 	memcpy(config->libexec, path, strlen(path) + 1);
 	/* PREFIX/libexec/ambit beside PREFIX/share/ambit, or a checkout. */
-	snprintf(config->shipped, sizeof(config->shipped),
-		 "%.400s/../../share/ambit/profiles", path);
-	if (access(config->shipped, F_OK) < 0)
-		snprintf(config->shipped, sizeof(config->shipped),
-			 "%.400s/../../../profiles", path);
+	static const char *const places[] = { "../../share/ambit/profiles",
+					      "../../../profiles" };
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		char place[sizeof(path) + 32];
+		snprintf(place, sizeof(place), "%s/%s", path, places[i]);
+		OWN_MEMORY char *shown = realpath(place, NULL);
+		if (!shown || strlen(shown) >= sizeof(config->shipped))
+			continue;
+		memcpy(config->shipped, shown, strlen(shown) + 1);
+		break;
+	}
 	return 0;
 }
 

@@ -77,6 +77,12 @@ a listed path behind a link|symbolic links|{ good; echo "files: {write: [$DIRECT
 the host's /etc|/etc|{ good; echo 'files: {read: [/etc]}'; } >$F
 a name that ambit sets|HOME|{ good; echo 'run: {environment: {HOME: /}}'; } >$F
 TABLE
+good >"$PROFILES/other.yaml"
+refused "profile: a file of another name" 125 "other.yaml says \`name: good\`" ambit_run other true
+runs "the same by its path" 0 ambit_run "$PROFILES/other.yaml" true
+rm "$PROFILES/other.yaml"
+profile lost "run: {directory: /no/such}"
+refused "profile: a working directory that is not there" 125 "run.directory: /no/such: No such file" ambit_run lost true
 { good; echo "files: {write: [$DIRECTORY/real/below]}"; } >"$DIRECTORY/case.yaml"
 runs "profile: a listed path by its real name" 0 ambit_run "$DIRECTORY/case.yaml" true
 refused "profile: a name that leads elsewhere" 125 "No such file" \
@@ -335,10 +341,26 @@ mount -o remount,ro "$LOG"
 refused "a read-only log" 125 "log" ambit_run good true
 mount -o remount,rw "$LOG"
 mkdir -p "$AMBIT_ROOT/etc/ambit"
-for wrong in 'uid-range: 5-6' 'no-such: 1' 'log-directory: relative' '{['; do
-	echo "$wrong" >"$AMBIT_ROOT/etc/ambit/node.yaml"
-	refused "node.yaml: $wrong" 125 "node.yaml" ambit_run good true
-done
+while IFS='|' read -r wrong place why; do
+	printf '# the node\n%s\n' "$wrong" >"$AMBIT_ROOT/etc/ambit/node.yaml"
+	refused "node.yaml: $wrong" 125 "/node.yaml:$place: $why" ambit_run good true
+done <<'END'
+uid-range: 5-6|2:1|uid-range: at least 18 uids from 1000 on were expected
+no-such: 1|2:1|no-such: there is no such key: trust-domain, uid-range, log-directory
+log-directory: relative|2:1|log-directory: an absolute path was expected
+trust-domain:|2:14|trust-domain: nothing there
+trust-domain: A|2:1|trust-domain: at most 255 lower-case letters
+trust-domain: [a]|2:1|trust-domain: a text was expected
+resolvers: 192.0.2.1|2:1|resolvers: a list, as in [192.0.2.53], was expected
+resolvers: [192.0.2]|2:1|resolvers: 192.0.2: an address was expected
+resolvers: [[192.0.2.1]]|2:1|resolvers: addresses were expected
+resolvers: []|2:1|resolvers: 1 to 3 addresses were expected
+- a|2:1|keys with values were expected
+{[|2:2|key: a word was expected
+END
+printf '# trust-domain: example.com\n\n' >"$AMBIT_ROOT/etc/ambit/node.yaml"
+runs "node.yaml: comments alone" 0 ambit_run good true
 rm "$AMBIT_ROOT/etc/ambit/node.yaml"
+ok "the node ends right behind a run" ambit node stop
 runs "a node starts again by itself" 0 ambit_run good true
 finish
