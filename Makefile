@@ -156,6 +156,10 @@ install: all
 	install -m 755 $(BIN)/ambit $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(filter $(LIBEXEC)/%,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/libexec/ambit/
 	install -m 644 profiles/*.yaml $(DESTDIR)$(PREFIX)/share/ambit/profiles/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' docs/ambit.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/ambit.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/ambit.service
 	for section in 1 5 8; do \
 		install -d $(DESTDIR)$(PREFIX)/share/man/man$$section; \
 		for page in docs/*.$$section; do \

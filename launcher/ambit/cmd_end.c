@@ -77,9 +77,23 @@ static void print_withdrawn(const json_t *agent)
 	}
 }
 
-/* One line per agent that it happened to; a line too if there was none. */
-static int print_ended(const char *what, const json_t *agents, int json)
+static const char *nobody(const char *what, int unknown)
 {
+	if (strcmp(what, "reload") == 0)
+		return "no agent lost an endpoint";
+	if (strcmp(what, "retire") != 0)
+		return "no agent was running";
+	return unknown ? "there is no profile file of that name, and no agent of it "
+			 "was running; it launches none until it is reinstated" :
+			 "no agent of the profile was running; it launches none "
+			 "until it is reinstated";
+}
+
+/* One line per agent that it happened to; a line too if there was none. */
+static int print_ended(const char *what, const json_t *reply, int json)
+{
+	const json_t *agents = json_object_get(reply, "agents");
+
 	if (!json_is_array(agents))
 		return say_refusal(AMBIT_EXIT_FAILED, what, NULL,
 				   "the node's answer has no agents");
@@ -97,12 +111,8 @@ static int print_ended(const char *what, const json_t *agents, int json)
 		fputs("\n", stdout);
 	}
 	if (json_array_size(agents) == 0)
-		say_note(what, strcmp(what, "reload") == 0 ?
-				       "no agent lost an endpoint" :
-			       strcmp(what, "retire") == 0 ?
-				       "no agent of the profile was running; it "
-				       "launches none until it is reinstated" :
-				       "no agent was running");
+		say_note(what, "%s", nobody(what, json_is_true(json_object_get(
+							  reply, "unknown"))));
 	return 0;
 }
 
@@ -137,9 +147,7 @@ static int end(const struct command *command, struct target *target,
 	client_close(&client);
 	if (status)
 		return status;
-	status = print_ended(command->name,
-			     json_object_get(reply.parameters, "agents"),
-			     target->json);
+	status = print_ended(command->name, reply.parameters, target->json);
 	reply_release(&reply);
 	return say_finish(status);
 }

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum kind { TEXT, NUMBER, TIME, WORDS, STATE, CREDENTIALS };
+enum kind { TEXT, NUMBER, TIME, WORDS, STATE, LIST, CREDENTIALS };
 
 /* The members in the order they are printed, and how. */
 static const struct {
@@ -33,6 +33,8 @@ static const struct {
 	{ "ended", "ended", TIME },
 	{ "allowed", "allowed", NUMBER },
 	{ "denied", "denied", NUMBER },
+	{ "refused", "refused", LIST },
+	{ "withdrawn", "withdrawn", LIST },
 	{ "credentials", "credential", CREDENTIALS },
 };
 
@@ -76,6 +78,14 @@ static void print_words(const char *shown, const json_t *words)
 		fputs("'", stdout);
 	}
 	fputs("\n", stdout);
+}
+
+static void print_list(const char *shown, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		print_line(shown, text ? text : "");
+	}
 }
 
 static void print_credentials(const char *shown, const json_t *credentials)
@@ -122,6 +132,9 @@ static void print_agent(const json_t *agent)
 			break;
 		case WORDS:
 			print_words(shown, value);
+			break;
+		case LIST:
+			print_list(shown, value);
 			break;
 		case CREDENTIALS:
 			print_credentials(shown, value);

@@ -47,7 +47,7 @@ static int run_tail(const struct paths *paths, const struct tool_show *show)
 
 struct output {
 	const struct tool_show *show;
-	uint64_t broken;
+	uint64_t broken, shown;
 };
 
 static int put_line(void *data, const char *line, size_t length, int overlaps)
@@ -56,9 +56,26 @@ static int put_line(void *data, const char *line, size_t length, int overlaps)
 
 	if (overlaps)
 		return 0;
-	if (tool_show_line(stdout, output->show, line, length) < 0)
-		output->broken++;
+	int shown = tool_show_line(stdout, output->show, line, length);
+	output->broken += shown < 0;
+	output->shown += shown > 0;
 	return ferror(stdout);
+}
+
+/* A name that is misspelt must not look like one that did nothing. */
+static void note_none(const struct tool_show *show)
+{
+	const struct {
+		const char *what, *wanted;
+	} filters[] = { { "agent", show->agent }, { "profile", show->profile },
+			{ "task", show->task } };
+
+	fputs("ambit: audit: no record is", stderr);
+	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++)
+		if (filters[i].wanted)
+			fprintf(stderr, " of %s %s", filters[i].what,
+				filters[i].wanted);
+	fputs(show->denied ? " and a refusal\n" : "\n", stderr);
 }
 
 static int run_show(const struct paths *paths, const struct tool_show *show)
@@ -78,6 +95,8 @@ static int run_show(const struct paths *paths, const struct tool_show *show)
 		result = error_set(&error, EBADMSG, "%llu lines are not records; "
 				   "run ambit audit verify",
 				   (unsigned long long)output.broken);
+	if (!result && !output.shown && (show->agent || show->profile || show->task))
+		note_none(show);
 	if (result == 0 && fflush(stdout) == 0)
 		return 0;
 	if (result >= 0)

@@ -239,6 +239,7 @@ static void call_doctor(struct connection *connection, json_t *parameters)
 static void call_stop(struct connection *connection, json_t *parameters)
 {
 	struct warden *warden = connection->warden;
+	struct agent *agent;
 	const char *reason;
 
 	if (json_unpack(parameters, "{s:s !}", "reason", &reason) < 0) {
@@ -247,10 +248,12 @@ static void call_stop(struct connection *connection, json_t *parameters)
 	}
 	if (!warden->services[SERVICE_RECORDER].ready && end_only_owed(warden))
 		end_forget_owed(warden);
-	if (warden->agent_count) {
+	AGENTS_EACH(warden, agent) {
+		/* What is left of one that has ended is waited for. */
+		if (agent->state == AGENT_ENDED)
+			continue;
 		control_refuse(connection, "node: agents are running",
-			       "end them first: ambit kill --all --reason TEXT; "
-			       "ambit node settle waits for what has ended",
+			       "end them first: ambit kill --all --reason TEXT",
 			       AMBIT_EXIT_FAILED);
 		return;
 	}
@@ -261,7 +264,7 @@ static void call_stop(struct connection *connection, json_t *parameters)
 	control_reply(connection, NULL, 0);
 	warden->stopping = 1;
 	slots_drain(warden);
-	warden->loop.stopped = !slots_any(warden);
+	warden->loop.stopped = !warden->agent_count && !slots_any(warden);
 }
 
 static void call_settle(struct connection *connection, json_t *parameters)

@@ -5,6 +5,7 @@
 #include "base/own.h"
 #include "control.h"
 #include "end.h"
+#include "profiles.h"
 #include "records.h"
 #include "reload.h"
 #include "state.h"
@@ -327,10 +328,13 @@ void calls_retire(struct connection *connection, json_t *parameters)
 		return;
 	if (!order.profile)
 		carry_out(connection, &order);
-	else if (profile_name_good(order.profile))
-		begin_retirement(connection, order.profile, order.reason, 1);
-	else
+	else if (!profile_name_good(order.profile))
 		calls_bad_parameter(connection, "profile");
+	else {
+		connection->unknown = !profiles_known(connection->warden,
+						      order.profile);
+		begin_retirement(connection, order.profile, order.reason, 1);
+	}
 }
 
 void calls_reinstate(struct connection *connection, json_t *parameters)
@@ -360,5 +364,10 @@ void calls_group_done(struct connection *connection)
 	}
 	json_decref(connection->group);
 	connection->group = NULL;
-	control_reply(connection, json_pack("{s:o}", "agents", agents), 0);
+	json_t *reply = json_pack("{s:o}", "agents", agents);
+	/* Of a profile that is run by its path there is no file either. */
+	if (connection->unknown && json_array_size(agents) == 0)
+		json_object_set_new(reply, "unknown", json_true());
+	connection->unknown = 0;
+	control_reply(connection, reply, 0);
 }

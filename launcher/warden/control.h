@@ -29,6 +29,7 @@ struct connection {
 	int claims;		/* … of its caller; else the agent lives on without us */
 	json_t *group;		/* ids of the agents that a Kill or Retire ends */
 	unsigned group_left;	/* of them, those that have not ended */
+	int unknown;		/* a profile to retire of which there is no file */
 	int settles;		/* a Settle is outstanding */
 };
 

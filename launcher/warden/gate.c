@@ -72,6 +72,10 @@ static void failed_step(struct agent *agent, const struct ambit_gate *gate)
 		else
 			error_errno(&error, gate->value, "%.200s",
 				    agent->command[0]);
+	} else if (gate->step == AMBIT_STEP_DIRECTORY) {
+		const char *directory = agent->compiled->profile->run.directory;
+		error_errno(&error, gate->value, "run.directory: %.400s",
+			    *directory ? directory : "the agent's home");
 	} else {
 		error_errno(&error, gate->value, "confinement: %s",
 			    gate->step < AMBIT_STEP_COUNT ?

@@ -173,6 +173,14 @@ static int check_day(const struct compiled *compiled, struct error *error)
 	return profile_expired(compiled->profile, today, error);
 }
 
+int profiles_known(const struct warden *warden, const char *name)
+{
+	struct error ignored = { 0 };
+	char path[PATH_MAX];
+
+	return find(warden, name, path, sizeof(path), &ignored) == 0;
+}
+
 int profiles_get(struct warden *warden, const char *which,
 		 struct compiled **ret_compiled, struct error *error)
 {
@@ -188,7 +196,14 @@ int profiles_get(struct warden *warden, const char *which,
 		failed = get(warden, path, text, length, &compiled, error);
 	if (failed)
 		return failed;
-	const struct plan_row *row = plan_refusal(compiled->plan);
+	const char *name = compiled->profile->name;
+	/* Cut, kill and retire go by the name inside: who runs it by another would
+	 * miss its agents. */
+	if (which[0] != '/' && strcmp(which, name))
+		failed = error_set(error, EINVAL,
+				   "profile %s: %s says `name: %s`: both must be the "
+				   "same, or run it by its path", which, path, name);
+	const struct plan_row *row = failed ? NULL : plan_refusal(compiled->plan);
 	if (row)
 		failed = error_set(error, ENOTSUP, "profile %s: %s: %s",
 				   compiled->profile->name, row->clause,

@@ -12,6 +12,9 @@
 int profiles_get(struct warden *warden, const char *which,
 		 struct compiled **ret_compiled, struct error *error);
 
+/* 1 if there is a file for the name, whatever it says. */
+int profiles_known(const struct warden *warden, const char *name);
+
 /* From canonical text that the warden itself stored: for adopted agents. */
 int profiles_adopt(struct warden *warden, const char *text, size_t length,
 		   struct compiled **ret_compiled, struct error *error);

@@ -99,6 +99,8 @@ ends "retire" 143 waits ambit retire busy --reason "test"
 ends "retire: SIGTERM is ignored" 137 stubborn ambit retire busy --reason "test"
 run ambit audit show --agent busy
 like "kill and retire are recorded with their reason" "$OUT" "agent killed" "agent retired" "test"
+run ambit audit show --agent bussy
+is "a misspelt agent is told from one that did nothing" "$ERR" "ambit: audit: no record is of agent bussy"
 
 runs "lifetime" 124 ambit_run brief sleep 600
 runs "lifetime: children and SIGTERM ignored" 124 ambit_run brief \
@@ -110,6 +112,11 @@ same "lifetime: nothing is left" "$TAP_DIRECTORY/before" "$TAP_DIRECTORY/after"
 start_busy waits
 ok "retire --profile" ambit retire --profile busy --reason "replaced"
 end_busy
+runs "none of its agents is running" 0 ambit retire --profile busy --reason "replaced"
+like "and that is said" "$ERR" "no agent of the profile was running"
+runs "a misspelt one" 0 ambit retire --profile bussy --reason "replaced"
+like "is told from it" "$ERR" "there is no profile file of that name"
+ok "and taken back" ambit reinstate --profile bussy --reason "misspelt"
 refused "it launches no more" 125 "retired" ambit_run busy true
 ok "reinstate" ambit reinstate --profile busy --reason "needed again"
 runs "it launches again" 0 ambit_run busy true

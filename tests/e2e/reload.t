@@ -169,6 +169,7 @@ print(sorted(late), sorted(stamps), all(count > 1 for _, count in stamps.values(
 PYTHON
 )" "['C', 'D', 'N', 'U'] ['C', 'D', 'N', 'U', 'c', 'd', 'n', 'p', 'u'] True"
 like "inspect says so" "$(ambit inspect talker --json)" "\"withdrawn\":[\"$NET4.2\",\"$NET4.2\",\"goes.test\"]"
+like "to people too" "$(ambit inspect talker)" "withdrawn:      $NET4.2" "withdrawn:      goes.test"
 like "it is recorded, with its reason" "$(audit_wait talker "egress withdrawn")" "contract ended"
 like "with what left" "$(ambit audit show --json --agent talker | grep '"withdrawn"')" "goes.test 7001"
 like "and what was refused by it" "$(ambit audit show --agent talker)" "no entry allows it"
