@@ -7,9 +7,12 @@
 
 #include "../base/text.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 const json_t *tool_member(const json_t *record, const char *path)
 {
@@ -45,10 +48,40 @@ static int is(const char *wanted, const char *text)
 	return !strcmp(wanted, text);
 }
 
+/* The addresses that agents were told for names, the newest ones: who has to write
+ * an entry wants the name. */
+static struct answer {
+	char agent[40], ip[INET6_ADDRSTRLEN], name[256];
+} told[256];
+static size_t told_next;
+
+static void keep(char *place, size_t size, const char *text)
+{
+	/* What does not fit is not a name. */
+	snprintf(place, size, "%s", strlen(text) < size ? text : "");
+}
+
+static void remember(const json_t *record)
+{
+	const json_t *list = tool_member(record, "answers"), *one;
+	size_t index;
+
+	if (!is(tool_text(record, "unmapped.record"), "lookup"))
+		return;
+	json_array_foreach(list, index, one) {
+		struct answer *to = &told[told_next++ % COUNT(told)];
+		keep(to->agent, sizeof(to->agent),
+		     tool_text(record, "metadata.correlation_uid"));
+		keep(to->ip, sizeof(to->ip), tool_text(one, "rdata"));
+		keep(to->name, sizeof(to->name), tool_text(record, "query.hostname"));
+	}
+}
+
 int tool_wanted(const struct tool_show *show, const json_t *record)
 {
 	uint64_t sequence = tool_number(record, "metadata.sequence");
 
+	remember(record);
 	if (sequence < show->from || sequence > show->to)
 		return 0;
 	if (show->agent &&
@@ -121,6 +154,21 @@ static void put_target(FILE *out, const json_t *record)
 	}
 }
 
+/* The name that led this agent to the address, or the address. */
+static const char *name_of(const json_t *record)
+{
+	const char *agent = tool_text(record, "metadata.correlation_uid");
+	const char *ip = tool_text(record, "dst_endpoint.ip");
+
+	for (size_t i = 1; i <= COUNT(told); i++) {
+		const struct answer *at =
+			&told[(told_next - i) % COUNT(told)];
+		if (*at->name && is(at->ip, ip) && is(at->agent, agent))
+			return at->name;
+	}
+	return ip;
+}
+
 /* Whether it can be copied into a profile: an agent may choose a path that would
  * bring entries of its own along. */
 static int is_plain(const char *name)
@@ -159,7 +207,7 @@ static void put_missing(FILE *out, const json_t *record)
 		return;
 	}
 	putc('"', out);
-	put_text(out, tool_text(record, "dst_endpoint.ip"));
+	put_text(out, name_of(record));
 	fprintf(out, "\", ports: [%llu]", (unsigned long long)port);
 	if (is(protocol, "udp"))
 		fputs(", protocol: udp", out);

@@ -52,7 +52,8 @@ struct tool_show {
 	int from_given, no_follow;
 };
 
-/* 1 if `record` is wanted. */
+/* 1 if `record` is wanted.  Also notes what lookups were answered: the entry that a
+ * later refusal needs has the name. */
 int tool_wanted(const struct tool_show *show, const json_t *record);
 
 /* One record as a line for people.  Control characters do not reach `out`. */

@@ -211,6 +211,9 @@ an escape sequence in a path|1 |1 attempt was refused (unix:/tmp/?[31m)|unix:/tm
 TABLE
 run ambit run --quiet --profile named -- python3 "$WORK/asks.py" "tcp:$NET4.3" tcp:secret.test
 is "quiet" "$ERR" ""
+run ambit run --quiet --profile named --name other-port -- "$WORK/glibc" only4.test 7001
+like "the entry for another port has the name" "$(ambit audit show --denied --agent other-port)" \
+	'- {to: "only4.test", ports: [7001]}'
 run ambit run --json --profile named -- python3 "$WORK/asks.py" "tcp:$NET4.3" tcp:secret.test
 like "a name and an address, as JSON" "$(printf '%s\n' "$ERR" | grep '"event":"ended"')" '"denied":1,"refused":[' \
 	"\"$NET4.3:7000/tcp\"" '"lookup of secret.test"' '"refused_more":false'
