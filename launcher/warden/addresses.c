@@ -3,6 +3,7 @@
 #include "addresses.h"
 
 #include "base/own.h"
+#include "timer.h"
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 
 #define MOST 4096
+#define AGAIN_MS 1000	/* after the list could not be read */
 #define WIDEST_BITS 8	/* of a local route whose addresses are listed one by one */
 
 static uint8_t addresses[MOST][16];
@@ -174,11 +176,29 @@ static int concerns(char *packet, ssize_t length)
 	return 0;
 }
 
+/* While the list is not the node's, one of its addresses may be in a block that is
+ * listed: nothing new goes out, nothing is launched. */
+static void renew(struct warden *warden, void *data)
+{
+	struct error error = { 0 }, ignored = { 0 };
+	int before = warden->addresses_error;
+
+	(void)data;
+	timer_forget(warden, &warden->addresses);
+	warden->addresses_error = -refresh(warden, &error);
+	if (warden->addresses_error) {
+		fprintf(stderr, "ambitd: %s\n", error.text);
+		timer_once(warden, AGAIN_MS, renew, &warden->addresses);
+	}
+	if (before != warden->addresses_error)
+		kernel_admit(warden->kernel, !warden->addresses_error &&
+						     !warden->log_error, &ignored);
+}
+
 static void changed(struct source *source, uint32_t events)
 {
 	static _Alignas(8) char packet[32768];
 	struct warden *warden = source->owner;
-	struct error error = { 0 };
 	ssize_t length;
 	int anew = 0;
 
@@ -187,8 +207,8 @@ static void changed(struct source *source, uint32_t events)
 		anew |= concerns(packet, length);
 	/* The list is read anew, not followed: some were lost. */
 	anew |= length < 0 && errno == ENOBUFS;
-	if (anew && refresh(warden, &error) < 0)
-		fprintf(stderr, "ambitd: %s\n", error.text);
+	if (anew)
+		renew(warden, NULL);
 }
 
 int addresses_open(struct warden *warden, struct error *error)

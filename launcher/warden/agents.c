@@ -128,6 +128,7 @@ void agents_free(struct agent *agent)
 {
 	struct warden *warden = agent->warden;
 
+	control_forget(agent);
 	loop_remove(&warden->loop, &agent->gate);
 	loop_remove(&warden->loop, &agent->pidfd);
 	own_close(&agent->cgroup);

@@ -234,7 +234,7 @@ struct retirement {
 	struct caller caller;
 	char profile[AMBIT_NAME_SIZE], reason[1024];
 	int retire;
-	struct connection *connection;
+	uint64_t connection;	/* its serial: it may be gone, and its memory another's */
 };
 
 /* The caller hung up; what it ordered is carried out all the same. */
@@ -260,7 +260,7 @@ static void retirement_durable(struct warden *warden, void *data, int error)
 	struct connection *connection = warden->connections;
 	struct error failure = { 0 };
 
-	while (connection && connection != retirement->connection)
+	while (connection && connection->serial != retirement->connection)
 		connection = connection->next;
 	if (error)
 		error_errno(&failure, -error,
@@ -293,7 +293,7 @@ static void begin_retirement(struct connection *connection, const char *profile,
 			       AMBIT_EXIT_FAILED);
 		return;
 	}
-	retirement->connection = connection;
+	retirement->connection = connection->serial;
 	retirement->caller = connection->caller;
 	retirement->retire = retire;
 	snprintf(retirement->profile, sizeof(retirement->profile), "%.63s",
@@ -354,19 +354,11 @@ void calls_reinstate(struct connection *connection, json_t *parameters)
 
 void calls_group_done(struct connection *connection)
 {
-	json_t *agents = json_array();
-
-	for (size_t i = 0; i < json_array_size(connection->group); i++) {
-		json_t *agent = calls_recall(json_string_value(
-			json_array_get(connection->group, i)));
-		if (agent)
-			json_array_append(agents, agent);
-	}
-	json_decref(connection->group);
+	int nobody = json_array_size(connection->group) == 0;
+	json_t *reply = json_pack("{s:o}", "agents", connection->group);
 	connection->group = NULL;
-	json_t *reply = json_pack("{s:o}", "agents", agents);
 	/* Of a profile that is run by its path there is no file either. */
-	if (connection->unknown && json_array_size(agents) == 0)
+	if (connection->unknown && nobody)
 		json_object_set_new(reply, "unknown", json_true());
 	connection->unknown = 0;
 	control_reply(connection, reply, 0);

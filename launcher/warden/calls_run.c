@@ -121,7 +121,11 @@ void calls_wait(struct connection *connection, json_t *parameters)
 	}
 	struct agent *agent = agents_find(connection->warden, which);
 	json_t *ended = agent ? NULL : calls_recall(which);
-	if (agent) {
+	if (agent && agent->answered) {
+		/* Nobody is told any more: what is left is the recorder's. */
+		control_reply(connection, json_pack("{s:o}", "agent",
+						    calls_agent(agent)), 0);
+	} else if (agent) {
 		connection->agent = agent;
 		connection->waits = 1;
 		connection->claims = claims;

@@ -202,14 +202,17 @@ void control_refused(struct agent *agent)
 		       agent->failure_status);
 }
 
-static int in_group(const struct connection *connection,
-		    const struct agent *agent)
+/* Where the agent stands in the group and has not ended there, or -1. */
+static ssize_t in_group(const struct connection *connection,
+			const struct agent *agent)
 {
-	for (size_t i = 0; i < json_array_size(connection->group); i++)
-		if (!strcmp(agent->id, json_string_value(json_array_get(
-					       connection->group, i))))
-			return 1;
-	return 0;
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(connection->group, i, one)
+		if (json_is_string(one) && !strcmp(agent->id, json_string_value(one)))
+			return (ssize_t)i;
+	return -1;
 }
 
 void control_exited(struct agent *agent)
@@ -233,10 +236,27 @@ void control_ended(struct agent *agent)
 	struct connection *connection = agent->warden->connections;
 
 	calls_remember(agent);
-	for (; connection; connection = connection->next)
-		if (in_group(connection, agent) && !--connection->group_left)
+	for (; connection; connection = connection->next) {
+		ssize_t at = in_group(connection, agent);
+		if (at < 0)
+			continue;
+		json_array_set_new(connection->group, (size_t)at, calls_agent(agent));
+		if (!--connection->group_left)
 			calls_group_done(connection);
+	}
 	control_exited(agent);
+}
+
+void control_forget(const struct agent *agent)
+{
+	struct connection *connection = agent->warden->connections;
+
+	for (; connection; connection = connection->next)
+		if (connection->agent == agent) {
+			connection->agent = NULL;
+			control_refuse(connection, "agent: it is gone", "",
+				       AMBIT_EXIT_FAILED);
+		}
 }
 
 void control_settled(struct warden *warden)
@@ -379,7 +399,7 @@ static void turn_away(struct warden *warden, struct connection *connection)
 {
 	static uint64_t last_ms;
 	struct ambit_event event;
-	uint64_t now = warden_now_ms();
+	uint64_t now = warden_boot_ms();
 
 	if (now - last_ms >= 1000) {
 		last_ms = now;
@@ -398,6 +418,7 @@ static void turn_away(struct warden *warden, struct connection *connection)
 
 static void accept_one(struct source *source, uint32_t events)
 {
+	static uint64_t serial;
 	struct warden *warden = source->owner;
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
@@ -412,6 +433,7 @@ static void accept_one(struct source *source, uint32_t events)
 		return;
 	connection->warden = warden;
 	connection->caller = (struct caller){ peer.uid, (uint32_t)peer.pid };
+	connection->serial = ++serial;
 	connection->output_fd = -1;
 	for (int i = 0; i < CONTROL_FDS; i++)
 		connection->fds[i] = -1;

@@ -27,10 +27,12 @@ struct connection {
 	struct agent *agent;	/* of a Run or Wait that is outstanding */
 	int waits;		/* 1: a Wait … */
 	int claims;		/* … of its caller; else the agent lives on without us */
-	json_t *group;		/* ids of the agents that a Kill or Retire ends */
+	json_t *group;		/* agents that a Kill or Retire ends: their ids,
+				 * then what is to be said of them */
 	unsigned group_left;	/* of them, those that have not ended */
 	int unknown;		/* a profile to retire of which there is no file */
 	int settles;		/* a Settle is outstanding */
+	uint64_t serial;	/* what is answered later finds it by this */
 };
 
 int control_open(struct warden *warden, struct error *error);
@@ -53,6 +55,8 @@ void control_refused(struct agent *agent);
 void control_exited(struct agent *agent);
 /* Nothing is left of the agent: answers everyone who still waits for it. */
 void control_ended(struct agent *agent);
+/* The agent leaves the table: no connection may still lead to it. */
+void control_forget(const struct agent *agent);
 /* Answers Settle where nothing that has ended is left. */
 void control_settled(struct warden *warden);
 

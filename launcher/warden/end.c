@@ -47,10 +47,11 @@ int end_cut(struct agent *agent, struct error *error)
 		return failed;
 	agent->cut = 1;
 	/* The packets are dropped already; now both ends hear of it. */
-	failed = sockets_destroy(agent->cgroup_id);
-	if (failed)
-		return error_errno(error, -failed, "sockets of %s", agent->id);
-	return agent->state == AGENT_RUNNING ? state_save(agent, error) : 0;
+	int destroyed = sockets_destroy(agent->cgroup_id);
+	if (agent->recorded)
+		failed = state_save(agent, error);
+	return destroyed ? error_errno(error, -destroyed, "sockets of %s", agent->id) :
+			   failed;
 }
 
 void end_kill(struct agent *agent, const char *cause)

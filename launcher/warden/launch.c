@@ -62,6 +62,10 @@ static int check_node(struct warden *warden, struct error *error)
 	if (warden->log_error)
 		return error_errno(error, warden->log_error,
 				   "audit log: records can't be written");
+	if (warden->addresses_error)
+		return error_errno(error, warden->addresses_error,
+				   "node: its own addresses can't be kept from "
+				   "agents");
 	if (!services_ready(warden))
 		return error_set(error, EAGAIN,
 				 "node: a service is being restarted");

@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/file.h>
@@ -102,6 +103,33 @@ static int mount_instances(const struct warden *warden, struct error *error)
 			  "mode=0700,size=256m", error);
 }
 
+#define LOCK_TRIES 5
+#define LOCK_TRY_MS 10
+
+/* Two wardens would undo each other's agents.  Held until the process ends. */
+static int take_lock(struct warden *warden, struct error *error)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "%s/warden.lock", warden->config.run);
+	OWN_FD lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock < 0)
+		return error_errno(error, errno, "%s", path);
+	int taken = flock(lock, LOCK_EX | LOCK_NB) == 0;
+	/* A client that looks whether a node lives holds it for a moment. */
+	for (int i = 0; i < LOCK_TRIES && !taken; i++) {
+		poll(NULL, 0, LOCK_TRY_MS);
+		taken = flock(lock, LOCK_EX | LOCK_NB) == 0;
+	}
+	/* One that is unlinked was that of a node which ended meanwhile. */
+	if (!taken || fstat(lock, &status) < 0 || !status.st_nlink)
+		return error_set(error, EBUSY, "%s: another node runs here", path);
+	own_take_fd(&lock);
+	warden->locked = 1;
+	return 0;
+}
+
 static int open_places(struct warden *warden, struct error *error)
 {
 	char path[PATH_MAX];
@@ -115,13 +143,10 @@ static int open_places(struct warden *warden, struct error *error)
 		failed = make_path(path, 0755, error);
 	if (failed)
 		return failed;
-	/* Two wardens would undo each other's agents. */
-	snprintf(path, sizeof(path), "%s/warden.lock", warden->config.run);
-	int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
-		return error_errno(error, errno, "%s", path);
-	failed = mount_once(warden, "bpf", "bpf", BPF_FS_MAGIC, "mode=0700",
-			    error);
+	failed = take_lock(warden, error);
+	if (!failed)
+		failed = mount_once(warden, "bpf", "bpf", BPF_FS_MAGIC,
+				    "mode=0700", error);
 	return failed ? failed : mount_instances(warden, error);
 }
 
@@ -263,7 +288,8 @@ static int has_agents(const struct warden *warden)
 
 void node_abandon(struct warden *warden)
 {
-	if (warden->config.run[0] && !has_agents(warden))
+	/* What is there is another node's, or nothing is. */
+	if (warden->locked && !has_agents(warden))
 		node_close(warden);
 }
 

@@ -451,7 +451,9 @@ static int send_packet(int gate, uint32_t *blob_length, int failed,
 				   AMBIT_START_BYTES >> 10);
 	if (!failed) {
 		int sent = send_bytes(gate);
-		if (sent)
+		/* One that has ended said why, or its end is told: that is read
+		 * from the gate next. */
+		if (sent && sent != -EPIPE)
 			failed = error_errno(error, -sent, "start packet");
 	}
 	for (unsigned i = packet.own_from; i < packet.fd_count; i++)

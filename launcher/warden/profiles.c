@@ -181,8 +181,8 @@ int profiles_known(const struct warden *warden, const char *name)
 	return find(warden, name, path, sizeof(path), &ignored) == 0;
 }
 
-int profiles_get(struct warden *warden, const char *which,
-		 struct compiled **ret_compiled, struct error *error)
+int profiles_read(struct warden *warden, const char *which,
+		  struct compiled **ret_compiled, struct error *error)
 {
 	OWN_MEMORY char *text = NULL;
 	struct compiled *compiled = NULL;
@@ -199,11 +199,25 @@ int profiles_get(struct warden *warden, const char *which,
 	const char *name = compiled->profile->name;
 	/* Cut, kill and retire go by the name inside: who runs it by another would
 	 * miss its agents. */
-	if (which[0] != '/' && strcmp(which, name))
-		failed = error_set(error, EINVAL,
-				   "profile %s: %s says `name: %s`: both must be the "
-				   "same, or run it by its path", which, path, name);
-	const struct plan_row *row = failed ? NULL : plan_refusal(compiled->plan);
+	if (which[0] != '/' && strcmp(which, name)) {
+		profiles_release(warden, compiled);
+		return error_set(error, EINVAL,
+				 "profile %s: %s says `name: %s`: both must be the "
+				 "same, or run it by its path", which, path, name);
+	}
+	*ret_compiled = compiled;
+	return 0;
+}
+
+int profiles_get(struct warden *warden, const char *which,
+		 struct compiled **ret_compiled, struct error *error)
+{
+	struct compiled *compiled = NULL;
+
+	int failed = profiles_read(warden, which, &compiled, error);
+	if (failed)
+		return failed;
+	const struct plan_row *row = plan_refusal(compiled->plan);
 	if (row)
 		failed = error_set(error, ENOTSUP, "profile %s: %s: %s",
 				   compiled->profile->name, row->clause,

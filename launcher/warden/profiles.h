@@ -12,6 +12,11 @@
 int profiles_get(struct warden *warden, const char *which,
 		 struct compiled **ret_compiled, struct error *error);
 
+/* The same of one that need not be launched: its review may be overdue, a clause
+ * of it not enforceable. */
+int profiles_read(struct warden *warden, const char *which,
+		  struct compiled **ret_compiled, struct error *error);
+
 /* 1 if there is a file for the name, whatever it says. */
 int profiles_known(const struct warden *warden, const char *name);
 

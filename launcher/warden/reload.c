@@ -44,7 +44,7 @@ int reload_find(struct agent *agent, struct reload *ret_reload,
 
 	*ret_reload = (struct reload){ .agent = agent };
 	memcpy(ret_reload->withdrawn, agent->withdrawn, sizeof(agent->withdrawn));
-	int failed = profiles_get(warden, agent->source, &now, error);
+	int failed = profiles_read(warden, agent->source, &now, error);
 	if (failed)
 		return failed;
 	int count = profile_withdraw(agent->compiled->profile, now->profile,
@@ -81,7 +81,7 @@ int reload_rules(const struct reload *reload, struct error *error)
 	memcpy(before, agent->withdrawn, sizeof(before));
 	set(agent, reload->withdrawn);
 	/* First, so that a warden which is killed in between does not forget. */
-	if (agent->state != AGENT_STARTING)
+	if (agent->recorded)
 		failed = state_save(agent, error);
 	if (!failed)
 		failed = kernel_policy(agent->warden->kernel, agent->cgroup_id,
@@ -89,7 +89,7 @@ int reload_rules(const struct reload *reload, struct error *error)
 	if (failed) {
 		struct error ignored = { 0 };
 		set(agent, before);
-		if (agent->state != AGENT_STARTING)
+		if (agent->recorded)
 			state_save(agent, &ignored);
 	}
 	return failed;

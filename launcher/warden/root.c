@@ -236,30 +236,43 @@ static int make_devices(const char *directory)
 	return set_attributes(dev, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY);
 }
 
-/* Directories on the way to a listed path, and its empty stand-in. */
+static int is_there(int directory, const char *name)
+{
+	return faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Directories on the way to a listed path, and its empty stand-in.  No link is
+ * followed: one of the root's own (/var/run) leads out of it, to the host's. */
 static int make_place(int root, const struct root_place *place)
 {
+	OWN_FD directory = fcntl(root, F_DUPFD_CLOEXEC, 3);
 	char path[PATH_MAX];
-	size_t length = strlen(place->path);
+	char *name = path, *slash;
 
-	if (length >= sizeof(path))
+	if (directory < 0)
+		return -errno;
+	if (place->path[0] != '/' || strlen(place->path) > sizeof(path))
 		return -ENAMETOOLONG;
-	memcpy(path, place->path, length + 1);
-	for (char *slash = strchr(path + 1, '/'); slash;
-	     slash = strchr(slash + 1, '/')) {
+	memcpy(path, place->path + 1, strlen(place->path));
+	while ((slash = strchr(name, '/'))) {
 		*slash = 0;
-		int made = mkdirat(root, path + 1, 0755);
-		*slash = '/';
-		if (made < 0 && errno != EEXIST)
+		if (mkdirat(directory, name, 0755) < 0 && errno != EEXIST)
 			return -errno;
+		int below = openat(directory, name, O_PATH | O_DIRECTORY |
+				   O_NOFOLLOW | O_CLOEXEC);
+		if (below < 0)
+			return -errno;
+		own_close(&directory);
+		directory = below;
+		name = slash + 1;
 	}
-	if (place->directory)
-		return mkdirat(root, path + 1, 0755) < 0 && errno != EEXIST ?
-			       -errno : 0;
 	/* Below a bound directory of the host it may be there, as what it is. */
-	if (faccessat(root, path + 1, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (is_there(directory, name))
 		return 0;
-	OWN_FD fd = openat(root, path + 1, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (place->directory)
+		return mkdirat(directory, name, 0755) < 0 ? -errno : 0;
+	OWN_FD fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			   0644);
 	return fd < 0 ? -errno : 0;
 }
 

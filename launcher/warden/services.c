@@ -17,9 +17,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define READY_MS 10000
@@ -190,7 +192,7 @@ static int start(struct warden *warden, enum service_kind kind,
 	service->ready = service->stuck = 0;
 	if (kind == SERVICE_RECORDER)
 		records_keep(end);
-	service->started_ms = warden_now_ms();
+	service->started_ms = warden_boot_ms();
 	service->socket = (struct source){ ends[0], receive, warden };
 	return 0;
 }
@@ -230,7 +232,8 @@ static void set_health(struct warden *warden, int error)
 	warden->log_error = error;
 	/* No record, no connection: while nothing can be written, new attempts
 	 * are refused at once instead of when the ring is full. */
-	if (kernel_admit(warden->kernel, error == 0, &ignored) < 0)
+	if (kernel_admit(warden->kernel, error == 0 && !warden->addresses_error,
+			 &ignored) < 0)
 		warden->log_error = error ? error : EIO;
 	struct agent *agent;
 	AGENTS_EACH(warden, agent) {
@@ -417,6 +420,17 @@ int services_start(struct warden *warden, struct error *error)
 	return failed;
 }
 
+/* It ends when its socket is closed; one that is stuck is ended. */
+static void await_end(const struct service *service)
+{
+	OWN_FD pidfd = (int)syscall(SYS_pidfd_open, service->pid, 0);
+	struct pollfd ended = { pidfd, POLLIN, 0 };
+
+	if (pidfd < 0 || poll(&ended, 1, EARLIER_MS) != 1)
+		kill(service->pid, SIGKILL);
+	waitpid(service->pid, NULL, 0);
+}
+
 void services_stop(struct warden *warden)
 {
 	struct error ignored = { 0 };
@@ -425,7 +439,7 @@ void services_stop(struct warden *warden)
 		struct service *service = &warden->services[i];
 		loop_remove(&warden->loop, &service->socket);
 		if (service->pid > 0)
-			waitpid(service->pid, NULL, 0);
+			await_end(service);
 		service->pid = 0;
 		if (service->cgroup < 0)
 			continue;
@@ -471,7 +485,7 @@ void services_reaped(struct warden *warden, pid_t pid, int status)
 						      128 + event.signal;
 		warden->ended_services[i] = event;
 		records_tell_ended(warden);
-		uint64_t lived = warden_now_ms() - service->started_ms;
+		uint64_t lived = warden_boot_ms() - service->started_ms;
 		service->restarts = lived > 10000 ? 0 : service->restarts + 1;
 		unsigned delay = service->restarts > 1 ?
 				BACK_OFF_MS << (service->restarts > 7 ?

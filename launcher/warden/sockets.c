@@ -140,10 +140,13 @@ static unsigned take(const char *packet, ssize_t length, uint8_t protocol,
 			continue;
 		if (count < room)
 			ret_found[count++] = (struct found){
-				one->idiag_family, protocol, one->id };
+				.family = one->idiag_family, .protocol = protocol,
+				.id = one->id };
 	}
 	return count;
 }
+
+#define ROUNDS 16
 
 /* How many were found, or a negative errno.  -ENOENT: this kernel lists no such
  * sockets; what they send is dropped all the same. */
@@ -199,12 +202,22 @@ static int destroy(int fd, const struct found *found)
 			     .sdiag_protocol = found->protocol,
 			     .idiag_states = ~0U, .id = found->id },
 	};
-	char answer[256];
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr said;	/* … and the order, which is not looked at */
+	} answer;
 
-	if (send(fd, &order, sizeof(order), 0) < 0 ||
-	    recv(fd, answer, sizeof(answer), 0) < 0)
+	if (send(fd, &order, sizeof(order), 0) < 0)
 		return -errno;
-	return 0;
+	ssize_t length = recv(fd, &answer, sizeof(answer), 0);
+	if (length < 0)
+		return -errno;
+	if ((size_t)length < sizeof(answer) || answer.header.nlmsg_type != NLMSG_ERROR)
+		return -EPROTO;
+	/* It closed meanwhile, or its place is another's already. */
+	if (answer.said.error == -ENOENT || answer.said.error == -ESTALE)
+		return 0;
+	return answer.said.error;
 }
 
 /* The kernel finds a socket of IPv6 with a mapped address by its IPv4 one. */
@@ -239,31 +252,43 @@ int sockets_destroy_one(const struct ambit_condemned *condemned)
 	return fd < 0 ? -errno : destroy(fd, &found);
 }
 
+/* Of one family and protocol.  Bounded: a socket that can't be destroyed is found
+ * again. */
+static int destroy_kind(int fd, uint8_t family, uint8_t protocol,
+			const struct choice *choice)
+{
+	static struct found found[AT_ONCE];
+	int count = AT_ONCE, refused = 0;
+
+	for (int round = 0; round < ROUNDS && (count == AT_ONCE || refused); round++) {
+		count = list(fd, family, protocol, choice, found);
+		if (count < 0)
+			return count == -ENOENT ? 0 : count;
+		refused = 0;
+		for (int i = 0; i < count; i++) {
+			int failed = destroy(fd, &found[i]);
+			/* One that closes at this moment can't be, and is not
+			 * found again (TIME_WAIT has no cgroup). */
+			if (failed == -EOPNOTSUPP)
+				refused = failed;
+			else if (failed)
+				return failed;
+		}
+	}
+	return refused ? refused : count == AT_ONCE ? -EBUSY : 0;
+}
+
 static int destroy_chosen(const struct choice *choice)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
-	static struct found found[AT_ONCE];
 	OWN_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
 			   NETLINK_SOCK_DIAG);
-	if (fd < 0)
-		return -errno;
-	for (int i = 0; i < 4; i++) {
-		int count = AT_ONCE;
-		/* Bounded: a socket that can't be destroyed is found again. */
-		for (int round = 0; round < 16 && count == AT_ONCE; round++) {
-			count = list(fd, families[i / 2], protocols[i % 2],
-				     choice, found);
-			if (count < 0 && count != -ENOENT)
-				return count;
-			for (int j = 0; j < count; j++) {
-				int failed = destroy(fd, &found[j]);
-				if (failed)
-					return failed;
-			}
-		}
-	}
-	return 0;
+	int failed = fd < 0 ? -errno : 0;
+
+	for (int i = 0; i < 4 && !failed; i++)
+		failed = destroy_kind(fd, families[i / 2], protocols[i % 2], choice);
+	return failed;
 }
 
 int sockets_destroy(uint64_t cgroup_id)

@@ -5,9 +5,11 @@
 #include "agents.h"
 #include "base/own.h"
 #include "profiles.h"
+#include "records.h"
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -267,12 +269,30 @@ static int adopt(struct warden *warden, const char *name, struct error *error)
 		failed = cgroup_make(&warden->cgroups, agent->id, 1,
 				     &agent->cgroup, &agent->cgroup_id, error);
 	if (failed) {
+		if (agent->compiled)
+			profiles_release(warden, agent->compiled);
 		free(agent);
 		return failed;
 	}
 	warden->agents[agent->slot] = agent;
 	warden->agent_count++;
 	return 0;
+}
+
+/* One file must not keep the node down, where nobody could be cut or killed.  What
+ * is not adopted is ended with what it left behind: node_sweep. */
+static void give_up(struct warden *warden, const char *name,
+		    const struct error *why)
+{
+	struct ambit_event event;
+
+	records_fill(&event, AMBIT_EVENT_KILL, NULL, NULL);
+	event.signal = SIGKILL;
+	snprintf(event.reason, sizeof(event.reason), "agent %.36s can't be taken "
+		 "over: %.900s", name, why->text);
+	fprintf(stderr, "ambitd: %s\n", event.reason);
+	records_send(warden, &event, NULL, NULL);
+	unlinkat(warden->states, name, 0);
 }
 
 int state_adopt(struct warden *warden, struct error *error)
@@ -287,9 +307,9 @@ int state_adopt(struct warden *warden, struct error *error)
 		size_t length = strlen(entry->d_name);
 		if (length < 5 || strcmp(entry->d_name + length - 5, ".json"))
 			continue;
-		int failed = adopt(warden, entry->d_name, error);
-		if (failed)
-			return failed;
+		struct error why = { 0 };
+		if (adopt(warden, entry->d_name, &why) < 0)
+			give_up(warden, entry->d_name, &why);
 	}
 	return 0;
 }

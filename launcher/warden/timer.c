@@ -61,6 +61,11 @@ static void fire(struct source *source, uint32_t events)
 
 int timer_open(struct warden *warden, struct error *error)
 {
+	/* More than two for each agent are never due: arming does not fail. */
+	room = 2 * AMBIT_SLOTS + 64;
+	dues = malloc(room * sizeof(*dues));
+	if (!dues)
+		return error_errno(error, ENOMEM, "timer");
 	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd < 0)

@@ -188,8 +188,10 @@ struct warden {
 	int log_error;		/* errno while records can't be written */
 	unsigned long long lookups_lost, events_lost;	/* that no recorder could
 							 * be told of */
+	int addresses_error;	/* errno while the node's own addresses aren't known */
 	int quiet;		/* no launch or end is near: slots.h */
 	int proven;		/* launches are taken */
+	int locked;		/* the node's places are ours */
 	int stopping;
 	char stop_reason[AMBIT_TEXT_SIZE];
 	struct caller stop_caller;

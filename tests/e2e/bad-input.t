@@ -55,6 +55,8 @@ a date that is none|case.yaml:6:|good | sed s/9999-12-31/2027-02-30/ >$F
 a name that is none|case.yaml:2:|good | sed 's/^name: .*/name: A_B/' >$F
 host bits in a block|case.yaml:7:|{ good; echo 'egress: [{to: 192.0.2.1/24, ports: [1]}]'; } >$F
 a socket where the agent may write|where the agent may write|{ good; printf 'files: {write: [/srv]}\negress: [{to: "unix:/srv/socket"}]\n'; } >$F
+a path by way of a link of the root's|/var/run|{ good; echo 'files: {read: [/var/run/x]}'; } >$F
+another one|/var/tmp|{ good; echo 'files: {write: [/var/tmp/x]}'; } >$F
 unknown system call|no_such_call|{ good; echo 'syscalls: {allow: [no_such_call]}'; } >$F
 a call that is never given|bpf|{ good; echo 'syscalls: {allow: [bpf]}'; } >$F
 too large|1048576 bytes|{ good; head -c 1100000 /dev/zero | tr '\0' '#'; } >$F

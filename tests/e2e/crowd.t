@@ -19,6 +19,7 @@ while [ $launched -lt 16 ] && ambit run --profile one --detach -- sleep 1000 >/d
 done
 is "as many agents as there is room for" "$launched $(cat "$TAP_DIRECTORY/why")" "16 "
 refused "and no more" 125 "all places for agents are taken" ambit_run two true
-ok "kill" ambit kill --all --reason test
+run ambit kill --all --reason test
+is "all are killed, and told of" "$STATUS $(printf '%s\n' "$OUT" | wc -l)" "0 16"
 runs "then again" 0 ambit_run two true
 finish
