@@ -115,28 +115,27 @@ struct ambit_endpoint {
 	char tool[AMBIT_NAME_SIZE];
 };
 
-/* X(name, number, word, critical): records that do not come from the kernel.
- * A critical record is durable before what it tells takes effect. */
+/* X(name, number, word): records that do not come from the kernel. */
 #define AMBIT_EVENTS(X)                                       \
-	X(NODE_START, 1, "node started", 1)                   \
-	X(NODE_STOP, 2, "node stopped", 1)                    \
-	X(PROVEN, 3, "layer proven", 0)                       \
-	X(PROCESS, 4, "node process ended and restarted", 1)  \
-	X(LAUNCH, 5, "agent launched", 1)                     \
-	X(REFUSAL, 6, "launch refused", 1)                    \
-	X(EXIT, 7, "agent ended", 0)                          \
-	X(KILL, 8, "agent killed", 1)                         \
-	X(RETIRE, 9, "agent retired", 1)                      \
-	X(RETIRE_PROFILE, 10, "profile retired", 1)           \
-	X(REINSTATE, 11, "profile reinstated", 1)             \
-	X(CREDENTIAL_ISSUED, 12, "credential issued", 1)      \
-	X(CREDENTIAL_RENEWED, 13, "credential renewed", 1)    \
-	X(CREDENTIAL_ENDED, 14, "credential ended", 0)        \
-	X(ADOPTED, 15, "agent adopted by a restarted node", 1) \
-	X(CUT, 20, "agent cut off", 1)                        \
-	X(WITHDRAW, 21, "egress withdrawn", 1)
+	X(NODE_START, 1, "node started")                      \
+	X(NODE_STOP, 2, "node stopped")                       \
+	X(PROVEN, 3, "layer proven")                          \
+	X(PROCESS, 4, "node process ended and restarted")     \
+	X(LAUNCH, 5, "agent launched")                        \
+	X(REFUSAL, 6, "launch refused")                       \
+	X(EXIT, 7, "agent ended")                             \
+	X(KILL, 8, "agent killed")                            \
+	X(RETIRE, 9, "agent retired")                         \
+	X(RETIRE_PROFILE, 10, "profile retired")              \
+	X(REINSTATE, 11, "profile reinstated")                \
+	X(CREDENTIAL_ISSUED, 12, "credential issued")         \
+	X(CREDENTIAL_RENEWED, 13, "credential renewed")       \
+	X(CREDENTIAL_ENDED, 14, "credential ended")           \
+	X(ADOPTED, 15, "agent adopted by a restarted node")     \
+	X(CUT, 20, "agent cut off")                           \
+	X(WITHDRAW, 21, "egress withdrawn")
 
-#define AMBIT_EVENT_ENUM(name, number, word, critical) \
+#define AMBIT_EVENT_ENUM(name, number, word) \
 	AMBIT_EVENT_##name = number,
 enum ambit_event_kind { AMBIT_EVENTS(AMBIT_EVENT_ENUM) AMBIT_EVENT_LIMIT };
 #undef AMBIT_EVENT_ENUM

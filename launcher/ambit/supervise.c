@@ -255,6 +255,10 @@ int supervise(void)
 	if (prepare(&supervisor, &error))
 		return say_refusal(AMBIT_EXIT_USAGE, "node", NULL, "%s",
 				   error.text);
+	/* As late as what it starts anew: see stay_late() of the warden. */
+	OWN_FD oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (oom >= 0 && write(oom, "-900", 4) != 4)
+		own_close(&oom);
 	for (;;) {
 		char how[64];
 		int64_t began = node_clock();

@@ -240,7 +240,7 @@ static void put_layer(struct writer *writer, const struct ambit_event *event)
 static void put_event_message(struct writer *writer, const struct about *about)
 {
 	static const char *const words[] = {
-#define WORD(kind, number, word, critical) [number] = word,
+#define WORD(kind, number, word) [number] = word,
 		AMBIT_EVENTS(WORD)
 #undef WORD
 	};

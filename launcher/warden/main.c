@@ -227,6 +227,20 @@ static int open_all(struct warden *warden, struct error *error)
 	return failed;
 }
 
+/* What held when it was tried, and what this machine lacks. */
+static void record_layers(struct warden *warden)
+{
+	struct layer layer;
+
+	for (size_t i = 0; layers_row(warden, i, &layer); i++) {
+		struct ambit_event event;
+		records_fill(&event, AMBIT_EVENT_PROVEN, NULL, NULL);
+		records_text(event.subject, sizeof(event.subject), layer.name);
+		event.exit_code = layer.proven ? 0 : ENOSYS;
+		records_send(warden, &event, NULL, NULL);
+	}
+}
+
 static int start(struct warden *warden, struct error *error)
 {
 	int failed = open_all(warden, error);
@@ -241,6 +255,7 @@ static int start(struct warden *warden, struct error *error)
 	if (failed)
 		return failed;
 	warden->proven = 1;
+	record_layers(warden);
 	warden->loop.idle = slots_refill;
 	warden->loop.owner = warden;
 	resume_agents(warden);

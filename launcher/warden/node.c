@@ -187,6 +187,16 @@ static void cgroup_name(const struct config *config, char *ret_name, size_t size
 		snprintf(ret_name, size, "ambit");
 }
 
+/* When memory runs out, agents go first and these processes late.  Where root may
+ * not say so (CAP_SYS_RESOURCE), they go as others do. */
+static void stay_late(void)
+{
+	OWN_FD fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "-900", 4) != 4)
+		return;
+}
+
 int node_open(struct warden *warden, struct error *error)
 {
 	char name[64], pins[PATH_MAX];
@@ -196,6 +206,7 @@ int node_open(struct warden *warden, struct error *error)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	stay_late();
 	int failed = open_places(warden, error);
 	if (!failed)
 		failed = open_namespaces(warden, error);
@@ -416,7 +427,8 @@ int node_walls(struct error *error)
 			BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) |
 			BIT(CAP_MKNOD) |	/* /dev of prepared roots */
 			BIT(CAP_KILL) | BIT(CAP_SYS_PTRACE) |	/* other uids */
-			BIT(CAP_SYS_RESOURCE),	/* limits above our own */
+			BIT(CAP_SYS_RESOURCE),	/* limits; who goes first when
+						 * memory runs out */
 	};
 
 	/* Where root itself lacks one (containers without CAP_SYS_RESOURCE), what

@@ -71,4 +71,15 @@ if has cpu slow; then
 	PYTHON
 	ok "kill" ambit kill "$id" --reason test
 fi
+# ---- who goes first when memory runs out -------------------------------------------------
+profile plain
+run ambit_run plain sh -c 'echo 999 >/proc/self/oom_score_adj; cat /proc/1/oom_score_adj /proc/self/oom_score_adj'
+is "an agent goes first, its process 1 too, and can't change it" "$OUT" "$(printf '1000\n1000')"
+for process in ambitd ambit-recorder ambit-issuer ambit-porter ambit-supervise; do
+	if (echo -1 >/proc/self/oom_score_adj) 2>/dev/null; then
+		is "$process goes late" "$(cat "/proc/$(node_pid $process)/oom_score_adj")" -900
+	else
+		skip "$process goes late" "root here may not say so (CAP_SYS_RESOURCE)"
+	fi
+done
 finish

@@ -83,7 +83,7 @@ real-time priority|(50, 50)|(0, 0)
 limit of nice|(40, 40)|(0, 0)
 nice|-5|0
 scheduler|2|0
-oom|-500|0
+oom|-500|1000
 personality|0x40000|0x0
 ioprio|1|0
 ignored|[1, 10, 15]|[]
