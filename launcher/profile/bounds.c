@@ -8,6 +8,9 @@
 #include "syscalls.h"
 #include "words.h"
 
+#include "../base/name.h"
+
+#include <ambit/kernel.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +143,31 @@ static int check_files(const struct parse *parse)
 	if (!result)
 		result = check_execute(parse);
 	return result;
+}
+
+/* An address that is admitted holds that many entries; one more would be left out
+ * in silence. */
+static int check_names(const struct parse *parse)
+{
+	const struct profile *profile = parse->profile;
+	char where[64];
+
+	for (unsigned i = 0; i < profile->egress_count; i++) {
+		const struct profile_endpoint *one = &profile->egress[i];
+		unsigned listed = 0;
+		if (one->kind != PROFILE_ENDPOINT_NAME)
+			continue;
+		for (unsigned j = 0; j < profile->egress_count; j++)
+			listed += profile->egress[j].kind == PROFILE_ENDPOINT_NAME &&
+				  name_listed(profile->egress[j].to, one->to);
+		snprintf(where, sizeof(where), "egress[%u].to", i);
+		if (listed > AMBIT_ADMITTED_ENTRIES)
+			return parse_wrong(parse, where, "%s: listed by %u entries: "
+					   "at most %d, with more ports each, were "
+					   "expected", source_quote(one->to).text,
+					   listed, AMBIT_ADMITTED_ENTRIES);
+	}
+	return 0;
 }
 
 /* The node's own sockets are nobody's endpoint. */
@@ -359,6 +387,8 @@ int parse_bounds(struct parse *parse)
 		result = check_files(parse);
 	if (!result)
 		result = check_endpoints(parse);
+	if (!result)
+		result = check_names(parse);
 	if (!result)
 		result = check_syscalls(parse);
 	return result;

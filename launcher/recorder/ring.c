@@ -3,8 +3,7 @@
  * The consumer's side of a BPF ring buffer: see ring.h.
  *
  * The map's pages: one with the consumer's position (the only one that may be
- * written), one with the producers' position, then the data twice in a row, so
- * that a record that wraps around is contiguous.  A record is a header (length
+ * written), one with the producers' position, then the data.  A record is a header (length
  * and two flags, then a page offset that is the kernel's) and its bytes, rounded
  * up to 8.
  *
@@ -45,18 +44,6 @@ int ring_open(struct ring *ring, int fd, uint32_t bytes, struct error *error)
 	ring->bytes = bytes;
 	ring->at = __atomic_load_n(ring->consumer, __ATOMIC_ACQUIRE);
 	return 0;
-}
-
-void ring_close(struct ring *ring)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	if (!ring->consumer)
-		return;
-	munmap(ring->consumer, page);
-	munmap((void *)(uintptr_t)ring->producer,
-	       page + (size_t)ring->bytes);
-	*ring = (struct ring){ 0 };
 }
 
 uint64_t ring_end(const struct ring *ring)

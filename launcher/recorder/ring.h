@@ -23,7 +23,6 @@ struct ring {
 };
 
 int ring_open(struct ring *ring, int fd, uint32_t bytes, struct error *error);
-void ring_close(struct ring *ring);
 
 /* Where the ring ends now: everything reserved before this call is below. */
 uint64_t ring_end(const struct ring *ring);

@@ -170,13 +170,3 @@ struct agent *agents_find(struct warden *warden, const char *which)
 	}
 	return ended;
 }
-
-struct agent *agents_by_pid(struct warden *warden, pid_t pid)
-{
-	struct agent *agent;
-
-	AGENTS_EACH(warden, agent)
-		if (agent->pid == pid)
-			return agent;
-	return NULL;
-}

@@ -18,7 +18,6 @@ uint32_t agents_most(const struct warden *warden);
 struct agent *agents_by_instance(struct warden *warden, uint64_t instance);
 /* By id, or by name (then one that has not ended, if there is one). */
 struct agent *agents_find(struct warden *warden, const char *which);
-struct agent *agents_by_pid(struct warden *warden, pid_t pid);
 
 /* The kernel's rules for the agent as it stands, in `state`.  Static storage, until
  * the next call. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The warden's state: one node, its services, its agents.  The warden is
- * single-threaded; everything happens in the loop.
+ * The warden's state: one node, its services, its agents.  Everything happens in
+ * the loop, in one thread; a second one only closes mount namespaces (closer.h).
  */
 #ifndef WARDEN_WARDEN_H
 #define WARDEN_WARDEN_H

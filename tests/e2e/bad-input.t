@@ -57,6 +57,7 @@ host bits in a block|case.yaml:7:|{ good; echo 'egress: [{to: 192.0.2.1/24, port
 a socket where the agent may write|where the agent may write|{ good; printf 'files: {write: [/srv]}\negress: [{to: "unix:/srv/socket"}]\n'; } >$F
 a path by way of a link of the root's|/var/run|{ good; echo 'files: {read: [/var/run/x]}'; } >$F
 another one|/var/tmp|{ good; echo 'files: {write: [/var/tmp/x]}'; } >$F
+one name in seventeen entries|listed by 17 entries|{ good; echo egress:; for port in $(seq 16); do echo "  - {to: a.example.com, ports: [$port]}"; done; echo '  - {to: "*.example.com", ports: [99]}'; } >$F
 unknown system call|no_such_call|{ good; echo 'syscalls: {allow: [no_such_call]}'; } >$F
 a call that is never given|bpf|{ good; echo 'syscalls: {allow: [bpf]}'; } >$F
 too large|1048576 bytes|{ good; head -c 1100000 /dev/zero | tr '\0' '#'; } >$F
