@@ -24,7 +24,8 @@
 			 * delivered */
 #define CLAIM_MS 15000	/* for the caller of an adopted agent to come back */
 #define ANSWER_MS 3000	/* for the record of an end, before the answer comes first */
-#define RETRY_MS 2	/* the kernel is still taking the processes down */
+#define RETRY_MS 2	/* the kernel is still taking the processes down … */
+#define RETRY_MOST_MS 200	/* … or one of them waits for a disk that is gone */
 
 static void set_cause(struct agent *agent, const char *cause)
 {
@@ -368,7 +369,10 @@ void end_agent(struct agent *agent)
 	if (!waits && agent->state != AGENT_PREPARED)
 		answer_early(agent);
 	if (waits || remove_cgroup(agent) == -EAGAIN) {
-		timer_once(warden, RETRY_MS, again, agent);
+		unsigned delay = RETRY_MS + agent->waited_ms / 8;
+		delay = delay < RETRY_MOST_MS ? delay : RETRY_MOST_MS;
+		agent->waited_ms += delay;
+		timer_once(warden, delay, again, agent);
 		return;
 	}
 	if (agent->state == AGENT_PREPARED) {

@@ -311,8 +311,9 @@ static int find_pins(struct kernel *kernel, struct error *error)
 		return 1;
 	if (control.version)
 		return error_set(error, ESTALE,
-				 "%s: version %u is pinned, this is %u",
-				 kernel->pins, control.version,
+				 "%s: version %u is pinned, this is %u: end that "
+				 "version's agents with that version, or restart "
+				 "the machine", kernel->pins, control.version,
 				 AMBIT_KERNEL_VERSION);
 	own_close(&kernel->maps[MAP_CONTROL]);
 	return pins_remove(kernel, error);

@@ -132,6 +132,7 @@ struct agent {
 	int gate_prepared;	/* PREPARED arrived */
 
 	/* The launch: what is still outstanding. */
+	unsigned waited_ms;	/* for its processes, once it has ended */
 	int gate_ready, recorded, looked, durable, went;
 	int gone;		/* CLOSE was sent: the kernel counts no more */
 	struct agent_credential credentials[AMBIT_CREDENTIALS];
