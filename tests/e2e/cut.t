@@ -16,6 +16,7 @@ at_exit 'rm -rf "$WORK"'
 cat >"$WORK/agent.py" <<'PYTHON'
 import array, errno, os, socket, sys, threading, time
 server = (sys.argv[1], 7000)
+socket.setdefaulttimeout(20)  # whoever is never told says so, too
 def tell(what, error):
     print(what, errno.errorcode.get(error.errno, error) if error else "end", flush=True)
 def send(name, what, sock, to=None):
@@ -127,4 +128,34 @@ exec 5>&- 6<&-
 wait "$TALKER"
 is "it ended by itself" "$?" 0
 like "and the caller hears what was refused" "$(cat "$WORK/err")" "refused: ambit audit show --agent"
+
+# ---- killed: what it has under way does not outlive the command ---------------------------
+# Dying takes long: the warden waits before the write that kills.  Meanwhile the agent finds
+# itself cut off, and says so.
+ambit run --quiet --profile talker --name dying -- python3 -c '
+import errno, socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.sendto(b"k", (sys.argv[1], 7000))
+print("up", flush=True)
+try:
+    while True:
+        sock.sendto(b"k", (sys.argv[1], 7000))
+except OSError as error:
+    print(errno.errorcode[error.errno], flush=True)
+sys.stdin.readline()' "$NET4.2" <"$WORK/in" >"$WORK/out" &
+DYING=$!
+exec 5>"$WORK/in" 6<"$WORK/out"
+read -r line <&6
+is "another talks" "$line" up
+warden=$(node_pid ambitd)
+strace -qq -o /dev/null -e trace=write -e inject=write:delay_enter=2000000 -p "$warden" &
+strace=$!
+while grep -qs '^TracerPid:[[:space:]]*0' "/proc/$warden/status"; do :; done
+ok "it is killed" ambit kill dying --reason test
+kill "$strace"
+wait "$strace"
+is "what it sent was refused before it died" "$(cat <&6)" EPERM
+exec 5>&- 6<&-
+wait "$DYING"
+is "it was killed" "$?" 137
 finish
