@@ -172,6 +172,43 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
 PYTHON
 is "signals reach the agent" "$(cat "$TAP_DIRECTORY/signals")" "0 0 0 0 "
 
+# ---- first the record of a launch is on disk, and credentials in place --------------------
+# The recorder waits before it has the disk take what it wrote.  When the command began is
+# the file's own time.
+WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
+at_exit 'rm -rf "$WORK"'
+chmod 777 "$WORK"
+profile writes "files: {write: [$WORK]}
+credentials: [{name: tls, type: x509-svid, ttl: 1h}]"
+recorder=$(node_pid ambit-recorder)
+# slowly PID CALLS INJECT: strace of a process, with what becomes of the next of these calls.
+slowly() {
+	strace -qq -o "$TAP_DIRECTORY/calls" -ttt -e "trace=$2" -e "inject=$2:$3:when=1" -p "$1" &
+	slowly_strace=$!
+	while grep -qs '^TracerPid:[[:space:]]*0' "/proc/$1/status"; do :; done
+}
+slowly_end() {
+	kill "$slowly_strace"
+	wait "$slowly_strace"
+}
+slowly "$recorder" fdatasync,fsync delay_exit=1500000
+runs "a slow disk: launched" 0 ambit_run writes sh -c "date +%s.%N >$WORK/slow"
+slowly_end
+ok "but not before the disk had the record" awk -v began="$(cat "$WORK/slow")" \
+	'NR == 1 { print $1, began; exit !(began > $1 + 1.4) }' "$TAP_DIRECTORY/calls"
+slowly "$recorder" fdatasync,fsync error=EIO:delay_enter=1500000
+refused "a disk that fails: refused" 125 "can't be recorded" ambit_run writes sh -c ": >$WORK/failed"
+slowly_end
+ok "the command did not begin" [ ! -e "$WORK/failed" ]
+ok "when the disk is well again, it does" timeout 20 sh -c 'until ambit run --quiet --profile writes -- \
+	sh -c ": >$1/failed"; do :; done' sh "$WORK"
+ok "it did" [ -e "$WORK/failed" ]
+slowly "$(node_pid ambit-porter)" renameat,renameat2 delay_enter=1500000
+runs "a slow porter: what was put in place late is there" 0 ambit_run writes \
+	sh -c 'test -s $CREDENTIALS_DIRECTORY/tls'
+slowly_end
+ok "it was late" [ -s "$TAP_DIRECTORY/calls" ]
+
 # ---- a terminal -------------------------------------------------------------------
 runs "interactive: job control, resize, Ctrl-C, Ctrl-Z" 7 \
 	pty --size 30x100 --modes \
