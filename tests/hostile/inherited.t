@@ -33,6 +33,7 @@ def start():
     attempt(lambda: os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1)))
     attempt(set_oom)
     libc.personality(0x0040000)  # ADDR_NO_RANDOMIZE
+    libc.syscall(250, 1, None)  # keyctl: a session keyring of its own
     libc.syscall(251, 1, 0, 1 << 13)  # ioprio_set: real time
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -92,6 +93,25 @@ umask|0000|0022
 secret|hidden|none
 descriptor|True|False
 TABLE
+
+# The warden has set what its agents are not to have. (Python has set some of it anew.)
+signals() { sed -n "s/^\(SigBlk\|SigIgn\):[[:space:]]*//p" "$@" | tr -d '0\n'; }
+ok "the warden ignores and blocks signals" [ -n "$(signals "/proc/$(node_pid ambitd)/status")" ]
+is "an agent none" "$(ambit_run plain sed -n 's/^\(SigBlk\|SigIgn\):[[:space:]]*//p' \
+	/proc/self/status | tr -d '0\n')" ""
+# A place that waits for its agent has no filter of its own yet: it can be asked.
+place=
+for pid in $(pgrep -P "$(node_pid ambitd)" -x ambit-init); do place=$pid; done
+KEYRING=250,0,-3 # keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)
+theirs=$(python3 tests/lib/inject.py "$(node_pid ambitd)" $KEYRING)
+own=$(python3 tests/lib/inject.py "$place" $KEYRING)
+case $theirs in
+ENOSYS) skip "keyring" "this kernel has none" ;;
+*) ok "keyring: $own, and not that of the node's session, $theirs" \
+	[ "$own" -gt 0 -a "$theirs" -gt 0 -a "$own" != "$theirs" ] ;;
+esac
+is "of the warden's descriptors: stdio, the gate, the end file" \
+	"$(find "/proc/$place/fd" -type l -printf '%f\n' | sort -n | tr '\n' ' ')" "0 1 2 3 4 "
 
 # ---- process 1 --------------------------------------------------------------------------
 # Each way into it, and the same into a child of the agent's own.
