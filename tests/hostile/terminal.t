@@ -124,7 +124,8 @@ master, slave = pty.openpty()
 os.chmod(os.ttyname(slave), 0o666)
 reader, writer = os.pipe()
 stdin = {"slave": slave, "master": master, "path": os.open(os.ttyname(slave), os.O_PATH),
-         "null": os.open("/dev/null", os.O_RDONLY)}[given]
+         "null": os.open("/dev/null", os.O_RDONLY),
+         "socket": socket.socket().detach()}[given]
 with socket.socket(socket.AF_UNIX) as s:
     s.connect(os.environ["AMBIT_ROOT"] + "/run/ambit/control")
     call = {"method": "io.ambit.Node.Run", "parameters": {
@@ -147,6 +148,8 @@ detach|slave|a detached agent can't have a terminal
 detach|master|a detached agent can't have a terminal 
 detach|path|a file, a pipe or a terminal was expected for each of the three; sockets can't be handed to an agent 
 stay|path|a file, a pipe or a terminal was expected for each of the three; sockets can't be handed to an agent 
+detach|socket|a file, a pipe or a terminal was expected for each of the three; sockets can't be handed to an agent 
+stay|socket|a file, a pipe or a terminal was expected for each of the three; sockets can't be handed to an agent 
 detach|null|launched False
 stay|null|launched False
 TABLE
