@@ -75,7 +75,8 @@ for line in open("/proc/self/mountinfo"):
     if target not in ("/tmp", "/home/agent", "/dev/shm", "/dev/pts") \
             and not target.startswith("/given/write"):
         missing |= {"ro"} - options
-    if target in ("/tmp", "/home/agent", "/dev/shm", "/dev/pts", "/proc", "/given/write"):
+    if target in ("/", "/dev", "/tmp", "/home/agent", "/dev/shm", "/dev/pts", "/proc", "/run/ambit",
+                  "/given/write"):
         missing |= {"noexec"} - options
     if missing:
         show(f"mount {target} {kind} lacks", sorted(missing))
