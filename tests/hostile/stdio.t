@@ -93,6 +93,24 @@ ambit run --quiet --profile plain -- sh -c 'for i in 1 2 3; do echo $i; echo $i 
 	>"$TAP_DIRECTORY/both" 2>&1
 is "both into one file: in order" "$(tr '\n' ' ' <"$TAP_DIRECTORY/both")" "1 1 2 2 3 3 "
 
+# Only a pipe without a name is opened to the agent's group: what has one is others', too.
+# The agent's own null device takes the place of the host's, which it could not open.
+NAMED=$TAP_DIRECTORY/with-names
+mkdir "$NAMED"
+mount -t tmpfs none "$NAMED"
+at_exit 'umount "$NAMED"'
+mkfifo -m 600 "$NAMED/pipe"
+: >"$NAMED/file"
+mknod "$NAMED/null" c 1 3
+chmod 600 "$NAMED"/*
+exec 4<>"$NAMED/pipe"
+ambit run --profile plain --name given --detach -- sh -c ': >/dev/stderr && echo opened; sleep 600' \
+	<"$NAMED/file" >&4 2>"$NAMED/null"
+is "/dev/stderr is opened where it is the null device" "$(timeout 20 grep -m 1 -x opened <&4)" opened
+is "what has a name keeps its mode and its group" "$(stat -c '%a %u %g' "$NAMED"/* | sort -u)" "600 0 0"
+ok "kill" ambit kill given --reason test
+exec 4<&-
+
 # The limit for files holds for it, too; a full disk is said.
 profile small 'limits: {processes: 64, file-size: 64K}'
 ambit run --profile small -- sh -c 'head -c 65536 /dev/zero' >"$TAP_DIRECTORY/most" 2>"$TAP_DIRECTORY/said"
