@@ -156,6 +156,19 @@ int80|159|0
 socketcall32|159|0
 TABLE
 
+# A listed one is reached, and nothing else is done to it, though it belongs to the agent there.
+if [ "$UNIX" = done ]; then
+	run ambit_run hostile python3 -c '
+import os, sys
+for do in (lambda: os.chmod(sys.argv[1], 0o777), lambda: os.utime(sys.argv[1]), lambda: os.unlink(sys.argv[1])):
+    try:
+        do(); print("done")
+    except OSError as error:
+        print(error.strerror)' "$WORK/listed/socket"
+	is "a listed socket is as it was" "$(printf %s "$OUT" | tr '\n' ,)" \
+		"Read-only file system,Read-only file system,Read-only file system"
+fi
+
 # A socket of the host below a directory that every agent sees: by its name, by a
 # relative one, and behind a link of the agent's own.  With no entry it is refused
 # and recorded; with one it is reached.
