@@ -75,6 +75,16 @@ for service in ambit-porter ambit-recorder; do
 	ambit kill stays --reason test >/dev/null
 done
 
+# ---- what becomes the agent is stopped: its launch has a time, too ---------------------
+places=$(pgrep -P "$(node_pid ambitd)" -x ambit-init)
+# shellcheck disable=SC2086
+kill -STOP $places
+refused "a launch whose process is stopped is refused" 125 "took too long" \
+	timeout 60 ambit run --quiet --profile plain -- true
+# shellcheck disable=SC2086
+is "it is ended, the others wait on" "$(kill -CONT $places 2>&1 | grep -c 'No such process')" 1
+ok "others are launched" until_launched
+
 # ---- a retirement outlives the warden -------------------------------------------------
 for how in "stubborn" "--profile stubborn"; do
 	mkfifo "$TAP_DIRECTORY/up"
