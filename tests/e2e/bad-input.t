@@ -114,6 +114,9 @@ refused "caller without the right" 125 "root" \
 	setpriv --reuid 65534 --regid 65534 --clear-groups ambit run --profile good -- true
 refused "caller without the right: kill" 1 "root" \
 	setpriv --reuid 65534 --regid 65534 --clear-groups ambit kill --all --reason x
+# The socket lets in whoever may pass over its mode; the node looks who he is.
+refused "a user with a capability: kill" 1 "only root" setpriv --reuid 65534 --regid 65534 \
+	--clear-groups --inh-caps +dac_override --ambient-caps +dac_override ambit kill --all --reason x
 # Not only turned away: what he sends along is freed by whoever closes his connection,
 # and a socket that lingers holds that process up.
 for name in control audit; do
