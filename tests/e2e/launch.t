@@ -203,6 +203,12 @@ ok "the command did not begin" [ ! -e "$WORK/failed" ]
 ok "when the disk is well again, it does" timeout 20 sh -c 'until ambit run --quiet --profile writes -- \
 	sh -c ": >$1/failed"; do :; done' sh "$WORK"
 ok "it did" [ -e "$WORK/failed" ]
+slowly "$recorder" fdatasync,fsync error=EIO
+refused "a disk that fails: a profile is not retired" 1 "can't be recorded" \
+	ambit retire --profile writes --reason test
+slowly_end
+ok "it launches when the disk is well again" timeout 20 \
+	sh -c 'until ambit run --quiet --profile writes -- true; do :; done'
 slowly "$(node_pid ambit-porter)" renameat,renameat2 delay_enter=1500000
 runs "a slow porter: what was put in place late is there" 0 ambit_run writes \
 	sh -c 'test -s $CREDENTIALS_DIRECTORY/tls'
