@@ -152,6 +152,7 @@ static void test_spiffe_ids(void)
 		{ "spiffe://" DOMAIN ".example.org/agent/a", EPERM },
 		{ "spiffe://other.example.com/agent/a", EPERM },
 		{ "spiffe://x" DOMAIN "/agent/a", EPERM },
+		{ "spiffe://nodf.example.com/agent/a", EPERM },
 		{ "SPIFFE://" DOMAIN "/agent/a", EPERM },
 		{ "https://" DOMAIN "/agent/a", EPERM },
 		{ "", EPERM },
@@ -191,6 +192,9 @@ static void test_rules(void)
 	admit = sample(1);
 	admit.credentials[1].audience[0] = 0;
 	is_int(answer(&admit), EINVAL, "a token without an audience");
+	admit = sample(1);
+	snprintf(admit.credentials[1].audience, 16, "a\nb");
+	is_int(answer(&admit), EINVAL, "an audience with a control character");
 	admit = sample(1);
 	admit.credentials[1].ttl = 1;
 	is_int(answer(&admit), EINVAL, "a lifetime of one second");
