@@ -138,6 +138,21 @@ ok "… its excess is a record or two, of the packets and of the questions" test
 ok "… of many questions" test "$(ambit audit show --json --agent flooder |
 	grep -o '"dropped_packets":[0-9]*' | tail -n 1 | cut -d: -f2)" -gt 1000
 
+# Connections are held to the same rate as datagrams, before the porter sees them.
+inside python3 -c '
+import errno, socket, time
+made, refused, begin = 0, 0, time.monotonic()
+for _ in range(3000):
+    with socket.socket() as s:
+        s.setblocking(False)
+        refused += s.connect_ex(("127.86.0.1", 53)) == errno.EPERM
+took = time.monotonic() - begin
+print(refused > 0, 3000 - refused <= 401 + 200 * took)'
+is "one agent connects as fast as it can: held to the rate" "$OUT" "True True"
+like "… recorded" "$(record)" "more lookups than the node answers"
+inside dig +short +tcp good.evil.test
+is "… and another is answered" "$OUT" "$NET4.3"
+
 # ---- a list that changes while questions are under way ---------------------------------
 EVIL="  - {to: \"*.evil.test\", ports: [7000], tls: \"off\"}"
 profile changes "files: {read: [$WORK]}" "egress:" "$EVIL" "  - {to: goes.test, ports: [7000], tls: \"off\"}"
