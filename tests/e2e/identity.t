@@ -455,6 +455,17 @@ hear "minted${tab}1*"
 is "porter: bytes that could still change" "${field[3]}" EBADMSG
 is "porter: are not written" "$(ls -A "$directory")" ""
 end
+ready porter
+directory twice
+say serve 1 "$directory" tls,x509-svid,60 other,x509-svid,60
+hear "asked${tab}1*"
+hear "asked${tab}1*"
+say signed 1
+hear "minted${tab}1*"
+say signed 1
+hear "exited${tab}porter*"
+is "porter: a second answer, while another is awaited" "${field[2]}" 1
+end
 
 # ---- broken keys --------------------------------------------------------------
 good=$keys
@@ -486,6 +497,43 @@ broken "too much" EFBIG ca.pem 'truncate -s 1M ca.pem'
 broken "a certificate for another key" EINVAL "is not the CA key" 'cat token.key >ca.key'
 broken "a flipped signature" EINVAL "wrong signature" \
 	"$python -c 'import base64 as b; l = open(\"ca.pem\").read().split(\"\n\"); d = bytearray(b.b64decode(\"\".join(l[1:-2]))); d[-1] ^= 1; t = b.b64encode(d).decode(); open(\"ca.pem\", \"w\").write(\"\n\".join([l[0], *[t[i:i + 64] for i in range(0, len(t), 64)], *l[-2:]]))'"
+# remade HOW: the CA's certificate, signed anew by its own key, with something wrong.
+cat >"$top/remake.py" <<'PYTHON'
+import datetime, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+how, day = sys.argv[1], datetime.timedelta(days=1)
+old = x509.load_pem_x509_certificate(open("ca.pem", "rb").read())
+key = serialization.load_pem_private_key(open("ca.key", "rb").read(), None)
+now = datetime.datetime.now(datetime.timezone.utc)
+begin, end = {"expired": (now - 2 * day, now - day), "early": (now + day, now + 2 * day)}.get(
+    how, (now - day, now + day))
+builder = (x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.issuer)
+           .public_key(old.public_key()).serial_number(old.serial_number)
+           .not_valid_before(begin).not_valid_after(end))
+for extension in old.extensions:
+    value = extension.value
+    if isinstance(value, x509.BasicConstraints):
+        value = {"leaf": x509.BasicConstraints(False, None),
+                 "path": x509.BasicConstraints(True, 7)}.get(how, value)
+    if isinstance(value, x509.KeyUsage) and how == "usage":
+        value = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+    builder = builder.add_extension(value, extension.critical)
+with open("ca.pem", "wb") as file:
+    file.write(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+PYTHON
+remade() { echo "$python $top/remake.py $1"; }
+broken "an expired certificate" EKEYEXPIRED "has expired" "$(remade expired)"
+broken "one of tomorrow" EKEYREJECTED "not valid yet" "$(remade early)"
+broken "one of an agent" EINVAL "is not a CA's" "$(remade leaf)"
+broken "one that may make others" EINVAL "is not a CA's" "$(remade path)"
+broken "one of more uses" EINVAL "other key usages" "$(remade usage)"
+cp -a "$good" "$top/remade"
+keys=$top/remade
+(cd "$keys/authority" && eval "$(remade well)")
+ready issuer
+is "keys: signed anew with nothing wrong: taken" "$domain" "$first_domain"
+end
 broken "a directory that others may enter" EPERM "authority: mode 0755" 'chmod 755 .'
 broken "a key directory that others may enter" EPERM "key directory: mode 0750" \
 	'chmod 750 ..'
