@@ -173,6 +173,23 @@ listed for listening, another port|listener|bind|127.0.0.1|7003|bind EPERM|1
 listed for loopback only|listener|bind-udp|0.0.0.0|7002|bind EPERM|1
 TABLE
 
+# A socket remembers four places that it sent to; the record of a datagram to one that it
+# has forgotten is made at the wall of packets, where no hook was called with the address.
+profile many "egress: [{to: $NET4.2, ports: [7000-7010], protocol: udp}]"
+for between in 3 4; do
+	CASE=$((CASE + 1))
+	run ambit run --quiet --profile many --name "case-$CASE" -- python3 -c '
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.connect((sys.argv[1], 7000))
+    s.send(b"x")
+    for port in range(int(sys.argv[2])):
+        s.sendto(b"x", (sys.argv[1], 7001 + port))
+    s.send(b"x")' "$NET4.2" "$between"
+	is "$between other places between: records" "$ERR$(records 400101)" \
+		"$([ "$between" = 3 ] && echo 4 || echo 6)"
+done
+
 # What is corked for an allowed peer can't be led elsewhere by a later name.
 : >"$ARRIVED"
 try bounded udp-cork "$NET4.3" 7000 "$NET4.2"
