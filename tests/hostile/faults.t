@@ -57,4 +57,33 @@ is "none of those programs can be missing" "$refused" "$tried"
 # The node was not left in a state that keeps the next from starting.
 is "a node starts again" "$(starts)" ready
 is "nothing is left" "$(node_rest)" ""
+
+# ---- each launch looks again: what was prepared for it may not be there any more ----------
+node_start
+profile plain
+places() { pgrep -P "$(node_pid ambitd)" -x ambit-init; }
+# spoil COMMAND…: done to each place that waits, with its cgroup.
+spoil() {
+	ambit run --quiet --profile plain -- true && ok "a launch as it should be" [ "$(places | wc -l)" -gt 0 ]
+	for place in $(places); do
+		"$@" "$(cgroup2)$(sed -n 's/^0:://p' "/proc/$place/cgroup")" || fail "spoilt"
+	done
+}
+detach() {
+	bpftool cgroup list "$2" | awk -v name="$1" '$NF == name { print $2, "id", $1 }' |
+		while read -r type _ id; do
+			bpftool cgroup detach "$2" "$type" id "$id"
+		done
+	! bpftool cgroup list "$2" | grep -qw "$1"
+}
+ambit_run plain true
+NAMES=$(bpftool cgroup list "$(cgroup2)$(sed -n 's/^0:://p' "/proc/$(places | head -n 1)/cgroup")" |
+	awk '$NF ~ /^leaf_/ { print $NF }')
+ok "a place has programs" [ "$(echo "$NAMES" | wc -l)" -ge 12 ]
+for name in $NAMES; do
+	spoil detach "$name"
+	refused "$name is detached: refused" 125 "is not attached" ambit_run plain true
+	ambit node settle
+done
+runs "a launch as it should be" 0 ambit_run plain true
 finish
