@@ -100,6 +100,9 @@ inside dig +short many.evil.test
 is "… over TCP the first 32" "$(echo "$OUT" | wc -l)" 32
 
 # ---- time -------------------------------------------------------------------------
+# What a resolver says for ever is an hour, and no longer is it told so.
+inside dig +noall +answer long.evil.test
+is "a time to live of days: an hour" "$(echo "$OUT" | awk '{ print $2 }')" 3600
 inside "$WORK/lookups" later zero.evil.test 7000 2
 is "no time to live: a connect two seconds later works" "$OUT" "connected"
 inside "$WORK/lookups" hold moves.evil.test 7000
@@ -152,6 +155,29 @@ is "one agent connects as fast as it can: held to the rate" "$OUT" "True True"
 like "… recorded" "$(record)" "more lookups than the node answers"
 inside dig +short +tcp good.evil.test
 is "… and another is answered" "$OUT" "$NET4.3"
+mkfifo "$TAP_DIRECTORY/held"
+ambit run --quiet --profile bounded --name holder -- python3 -c '
+import socket
+held = [socket.create_connection(("127.86.0.1", 53), 20) for _ in range(150)]
+print("up", flush=True)
+try:
+    for s in held:
+        s.recv(1)
+except ConnectionResetError:
+    pass
+except TimeoutError:
+    print("still there", flush=True)
+print("ended", flush=True)' >"$TAP_DIRECTORY/held" &
+HOLDER=$!
+exec 9<"$TAP_DIRECTORY/held"
+read -r line <&9
+is "one agent holds connections, and asks nothing" "$line" up
+inside dig +short +tcp +tries=1 good.evil.test
+is "… and another is answered" "$OUT" "$NET4.3"
+read -r line <&9
+is "… which end when nothing is asked on them" "$line" ended
+exec 9<&-
+wait $HOLDER
 
 # ---- a list that changes while questions are under way ---------------------------------
 EVIL="  - {to: \"*.evil.test\", ports: [7000], tls: \"off\"}"
