@@ -11,7 +11,7 @@ WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
 at_exit 'rm -rf "$WORK"'
 mount --bind "$WORK" "$WORK" && mount --make-shared "$WORK" || bail_out "no shared mount"
 at_exit 'umount -R "$WORK"'
-USR=/usr/share/ambit-test
+USR=/usr/share/ambit-test.$$
 mkdir "$USR" || bail_out "no directory below /usr"
 at_exit 'rmdir "$USR"'
 mount --bind "$USR" "$USR" && mount --make-shared "$USR" || bail_out "no shared mount"
