@@ -69,6 +69,16 @@ inside "$WORK/lookup" loopback.evil.test 7000
 is "loopback, listed by its address" "$OUT" "connected 127.0.0.1"
 inside "$WORK/lookup" own.evil.test 7000
 is "… which lists no other address of the node" "$OUT" "Name or service not known"
+profile block "files: {read: [$WORK]}
+egress:
+  - {to: own.evil.test, ports: [7000], tls: \"off\"}
+  - {to: good.evil.test, ports: [7000], tls: \"off\"}
+  - {to: $NET4.0/24, ports: [7000]}"
+PROFILE=block
+inside "$WORK/lookups" ask own.evil.test
+is "… nor does a block that it lies in" "$OUT" "rcode 3:"
+inside "$WORK/lookups" ask good.evil.test
+is "… of which another address is answered" "$OUT" "rcode 0: $NET4.3"
 PROFILE=bounded
 
 # ---- answers that are wrong -----------------------------------------------------
