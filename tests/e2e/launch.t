@@ -175,10 +175,10 @@ is "signals reach the agent" "$(cat "$TAP_DIRECTORY/signals")" "0 0 0 0 "
 # ---- first the record of a launch is on disk, and credentials in place --------------------
 # The recorder waits before it has the disk take what it wrote.  When the command began is
 # the file's own time.
-WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
-at_exit 'rm -rf "$WORK"'
-chmod 777 "$WORK"
-profile writes "files: {write: [$WORK]}
+BEGUN=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
+at_exit 'rm -rf "$BEGUN"'
+chmod 777 "$BEGUN"
+profile writes "files: {write: [$BEGUN]}
 credentials: [{name: tls, type: x509-svid, ttl: 1h}]"
 recorder=$(node_pid ambit-recorder)
 # slowly PID CALLS INJECT: strace of a process, with what becomes of the next of these calls.
@@ -192,17 +192,17 @@ slowly_end() {
 	wait "$slowly_strace"
 }
 slowly "$recorder" fdatasync,fsync delay_exit=1500000
-runs "a slow disk: launched" 0 ambit_run writes sh -c "date +%s.%N >$WORK/slow"
+runs "a slow disk: launched" 0 ambit_run writes sh -c "date +%s.%N >$BEGUN/slow"
 slowly_end
-ok "but not before the disk had the record" awk -v began="$(cat "$WORK/slow")" \
+ok "but not before the disk had the record" awk -v began="$(cat "$BEGUN/slow")" \
 	'NR == 1 { print $1, began; exit !(began > $1 + 1.4) }' "$TAP_DIRECTORY/calls"
 slowly "$recorder" fdatasync,fsync error=EIO:delay_enter=1500000
-refused "a disk that fails: refused" 125 "can't be recorded" ambit_run writes sh -c ": >$WORK/failed"
+refused "a disk that fails: refused" 125 "can't be recorded" ambit_run writes sh -c ": >$BEGUN/failed"
 slowly_end
-ok "the command did not begin" [ ! -e "$WORK/failed" ]
+ok "the command did not begin" [ ! -e "$BEGUN/failed" ]
 ok "when the disk is well again, it does" timeout 20 sh -c 'until ambit run --quiet --profile writes -- \
-	sh -c ": >$1/failed"; do :; done' sh "$WORK"
-ok "it did" [ -e "$WORK/failed" ]
+	sh -c ": >$1/failed"; do :; done' sh "$BEGUN"
+ok "it did" [ -e "$BEGUN/failed" ]
 slowly "$recorder" fdatasync,fsync error=EIO
 refused "a disk that fails: a profile is not retired" 1 "can't be recorded" \
 	ambit retire --profile writes --reason test
