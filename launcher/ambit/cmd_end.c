@@ -110,6 +110,13 @@ static int print_ended(const char *what, const json_t *reply, int json)
 			print_withdrawn(agent);
 		fputs("\n", stdout);
 	}
+	const json_t *missing = json_object_get(reply, "missing"), *one;
+	size_t i;
+	json_array_foreach(missing, i, one)
+		say_refusal(AMBIT_EXIT_FAILED, what, "ambit ps --all lists them",
+			    "%s: no such agent, or it has ended", json_string_value(one));
+	if (json_array_size(missing))
+		return AMBIT_EXIT_FAILED;
 	if (json_array_size(agents) == 0)
 		say_note(what, "%s", nobody(what, json_is_true(json_object_get(
 							  reply, "unknown"))));

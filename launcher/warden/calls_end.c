@@ -54,19 +54,56 @@ static int chosen(const struct order *order, const struct agent *agent)
 	return 0;
 }
 
-/* Every name must be an agent before any is touched. */
-static int names_good(struct connection *connection, const json_t *names)
+/* What of the names is no agent that lives: [], or NULL where one is no text. */
+static json_t *find_missing(struct connection *connection, const json_t *names)
 {
+	json_t *missing = json_array();
+
 	for (size_t i = 0; i < json_array_size(names); i++) {
 		const char *name = json_string_value(json_array_get(names, i));
+		struct agent *agent =
+			name ? agents_find(connection->warden, name) : NULL;
 		if (!name) {
-			calls_bad_parameter(connection, "agents");
-			return 0;
+			json_decref(missing);
+			return NULL;
 		}
-		if (!calls_find(connection, name))
-			return 0;
+		if (!agent || agent->state == AGENT_ENDED)
+			json_array_append_new(missing, json_string(name));
 	}
-	return 1;
+	return missing;
+}
+
+/* A list that somebody read a moment ago may name agents that have ended since: the
+ * others are cut, killed or retired all the same, and the answer tells of those.
+ * Where none is left, nothing is done. */
+static int names_good(struct connection *connection, const json_t *names)
+{
+	json_decref(connection->missing);
+	connection->missing = find_missing(connection, names);
+	if (!connection->missing) {
+		calls_bad_parameter(connection, "agents");
+		return 0;
+	}
+	size_t missing = json_array_size(connection->missing);
+	if (!missing || missing < json_array_size(names))
+		return 1;
+	control_error(connection, AMBIT_INTERFACE ".NoSuchAgent",
+		      json_pack("{s:O}", "agent", json_array_get(connection->missing, 0)));
+	return 0;
+}
+
+/* Takes `agents` over. */
+static void answer_agents(struct connection *connection, json_t *agents)
+{
+	json_t *reply = json_pack("{s:o}", "agents", agents);
+
+	if (json_array_size(connection->missing))
+		json_object_set(reply, "missing", connection->missing);
+	/* Of a profile that is run by its path there is no file either. */
+	if (connection->unknown && json_array_size(agents) == 0)
+		json_object_set_new(reply, "unknown", json_true());
+	connection->unknown = 0;
+	control_reply(connection, reply, 0);
 }
 
 static void carry_out(struct connection *connection, const struct order *order)
@@ -139,7 +176,7 @@ void calls_cut(struct connection *connection, json_t *parameters)
 			       AMBIT_EXIT_FAILED);
 		return;
 	}
-	control_reply(connection, json_pack("{s:o}", "agents", agents), 0);
+	answer_agents(connection, agents);
 }
 
 static void record_reload(struct connection *connection, const struct reload *reload,
@@ -190,7 +227,7 @@ static void reload_answer(struct connection *connection, const struct reload *re
 	for (size_t i = 0; i < count; i++)
 		if (reloads[i].count)
 			json_array_append_new(agents, calls_agent(reloads[i].agent));
-	control_reply(connection, json_pack("{s:o}", "agents", agents), 0);
+	answer_agents(connection, agents);
 }
 
 void calls_reload(struct connection *connection, json_t *parameters)
@@ -354,12 +391,8 @@ void calls_reinstate(struct connection *connection, json_t *parameters)
 
 void calls_group_done(struct connection *connection)
 {
-	int nobody = json_array_size(connection->group) == 0;
-	json_t *reply = json_pack("{s:o}", "agents", connection->group);
+	json_t *agents = connection->group;
+
 	connection->group = NULL;
-	/* Of a profile that is run by its path there is no file either. */
-	if (connection->unknown && nobody)
-		json_object_set_new(reply, "unknown", json_true());
-	connection->unknown = 0;
-	control_reply(connection, reply, 0);
+	answer_agents(connection, agents);
 }

@@ -50,6 +50,7 @@ static void close_connection(struct connection *connection)
 	drop_fds(connection);
 	own_close(&connection->output_fd);
 	json_decref(connection->group);
+	json_decref(connection->missing);
 	free(connection->input);
 	free(connection->output);
 	free(connection);

@@ -30,6 +30,7 @@ struct connection {
 	json_t *group;		/* agents that a Kill or Retire ends: their ids,
 				 * then what is to be said of them */
 	unsigned group_left;	/* of them, those that have not ended */
+	json_t *missing;	/* what of the named agents is not there */
 	int unknown;		/* a profile to retire of which there is no file */
 	int settles;		/* a Settle is outstanding */
 	uint64_t serial;	/* what is answered later finds it by this */

@@ -65,6 +65,10 @@ void end_kill(struct agent *agent, const char *cause)
 	/* Dying takes a moment; what the agent has under way must not. */
 	cut(agent, &ignored);
 	cgroup_kill(agent->cgroup);
+	/* Process 1, and with it all of its namespace: should root have moved one
+	 * of them out of the cgroup. */
+	if (agent->pidfd.fd >= 0)
+		syscall(SYS_pidfd_send_signal, agent->pidfd.fd, SIGKILL, NULL, 0);
 }
 
 static void grace_over(struct warden *warden, void *data)

@@ -19,7 +19,12 @@ while [ $launched -lt 16 ] && ambit run --profile one --detach -- sleep 1000 >/d
 done
 is "as many agents as there is room for" "$launched $(cat "$TAP_DIRECTORY/why")" "16 "
 refused "and no more" 125 "all places for agents are taken" ambit_run two true
+id=$(ambit ps --json | sed -n '1s/.*"id":"\([^"]*\)".*/\1/p')
+runs "one of two has ended already" 1 ambit kill "$id" ended-before --reason test
+like "the other is killed" "$OUT" "$id"
+like "and that is told" "$ERR" "ended-before: no such agent, or it has ended"
+runs "none of them is there: nothing is done" 1 ambit kill "$id" ended-before --reason test
 run ambit kill --all --reason test
-is "all are killed, and told of" "$STATUS $(printf '%s\n' "$OUT" | wc -l)" "0 16"
+is "all are killed, and told of" "$STATUS $(printf '%s\n' "$OUT" | wc -l)" "0 15"
 runs "then again" 0 ambit_run two true
 finish
