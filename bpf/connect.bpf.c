@@ -63,9 +63,11 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 
 	if (!six && ask_resolver(policy, flow, &attempt)) {
 		/* A datagram pays when it is sent. */
-		if (tcp && !asker_pays(policy)) {
+		int served = !tcp || is_served(ctx, &attempt);
+		if (!served || (tcp && !asker_pays(policy))) {
 			flow_forget(flow);
-			denied(&attempt, AMBIT_REASON_RATE);
+			denied(&attempt, served ? AMBIT_REASON_RATE :
+						  AMBIT_REASON_NOT_ADMITTED);
 			record_attempt(policy, &attempt);
 			return REFUSE;
 		}

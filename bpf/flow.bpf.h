@@ -61,7 +61,7 @@ struct flow {
 	 * Counted whatever the leaf decided: its own refusal stands anyway. */
 	__s32 pending[HOOKS];
 	__u32 counted;		/* 1: one of its agent's open sockets */
-	__u32 pad;
+	__u32 answers;		/* 1: made by the porter */
 };
 
 _Static_assert(sizeof(struct flow) == AMBIT_FLOW_BYTES &&

@@ -167,10 +167,12 @@ GLOBAL int decide(const struct ambit_policy *policy, struct attempt *attempt)
 		return denied(attempt, AMBIT_REASON_NO_POLICY);
 	if (attempt->protocol != IPPROTO_TCP && attempt->protocol != IPPROTO_UDP)
 		return denied(attempt, AMBIT_REASON_FAMILY);
-	/* Where its own lookups were led: a flow that is judged anew. */
+	/* Where its own lookups were led: a flow that is judged anew.  Who connects
+	 * to the address itself would pay for no question. */
 	__u32 zero = 0;
 	struct ambit_control *node = bpf_map_lookup_elem(&control, &zero);
-	if (node && node->resolver_port && !attempt->remote.high &&
+	if (attempt->kind != AMBIT_ATTEMPT_CONNECT &&
+	    node && node->resolver_port && !attempt->remote.high &&
 	    attempt->port == node->resolver_port &&
 	    attempt->remote.low ==
 		    MAPPED_LOW((__u64)AMBIT_ASKERS + policy->slot))

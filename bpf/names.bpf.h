@@ -8,6 +8,11 @@
  * are loopback, which no rule admits.  Any other process of the node could send a
  * packet to them, and so the porter takes a packet in only if the socket at its
  * other end is one that we led there.
+ *
+ * And nobody else may answer.  While there is no porter, or behind one that has
+ * another port now, any process of the node can take the place that the agent was
+ * led to; so a packet goes there, and comes from there, only if the socket at the
+ * other end is one that the porter made.
  */
 #ifndef NAMES_BPF_H
 #define NAMES_BPF_H
@@ -108,5 +113,22 @@ static __always_inline int answers(const struct ambit_policy *policy,
 
 /* 1 if the packet comes from a socket that was led to where it goes. */
 int is_asker(struct __sk_buff *skb, const struct attempt *attempt);
+
+/* ---- the agent's side ------------------------------------------------------------ */
+
+/* Whether lookups of this agent are led to the address. */
+static __always_inline int is_led_to(const struct ambit_policy *policy,
+				     const struct address *address)
+{
+	return is_mapped(address) &&
+	       address->low == MAPPED_LOW((__u64)AMBIT_ASKERS + policy->slot);
+}
+
+/* 1 if the socket at the other end of the packet, which goes to or comes from where
+ * lookups are led, is the porter's. */
+int is_answered(struct __sk_buff *skb, const struct attempt *attempt);
+/* The same before there is a packet, so that a connect fails at once: a SYN that is
+ * dropped would be sent again for two minutes. */
+int is_served(struct bpf_sock_addr *ctx, const struct attempt *attempt);
 
 #endif

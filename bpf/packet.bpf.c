@@ -154,12 +154,16 @@ static __always_inline int admits_tcp(struct __sk_buff *skb,
 				      struct attempt *attempt)
 {
 	struct attempt socket = *attempt;
+	__u32 state_now = sk->state;
 
 	socket.remote = remote_of(sk);
 	socket.port = bpf_ntohs(sk->dst_port);
 	socket.local = local_of(sk);
 	resolve_any(&socket.remote, &socket.local);
-	if (sk->state != STATE_LISTEN && socket.port) {
+	/* Every packet of a connection that is not one yet: it may be sent again. */
+	if (state_now == STATE_SYN_SENT && is_led_to(policy, &socket.remote))
+		return is_answered(skb, attempt);
+	if (state_now != STATE_LISTEN && socket.port) {
 		enum flow_state state = flow_find(flow, policy, &socket);
 		if (state == FLOW_CURRENT)
 			return 1;
@@ -176,7 +180,7 @@ static __always_inline int admits_tcp(struct __sk_buff *skb,
 			return 0;
 		}
 		/* A listed port is for those who come, not to go out from. */
-		if (sk->state == STATE_SYN_SENT)
+		if (state_now == STATE_SYN_SENT)
 			return 0;
 	}
 	return find_listen(policy, attempt, &attempt->remote) >= 0;
@@ -194,10 +198,13 @@ static __always_inline int admits_datagram(struct __sk_buff *skb,
 
 	if (answers(policy, attempt))
 		return 1;
-	if (attempt->remote.low == MAPPED_LOW((__u64)AMBIT_ASKERS + policy->slot) &&
-	    !asker_pays(policy)) {
-		attempt->reason = AMBIT_REASON_RATE;
-		return 0;
+	if (is_led_to(policy, &attempt->remote)) {
+		if (!is_answered(skb, attempt))
+			return 0;
+		if (!asker_pays(policy)) {
+			attempt->reason = AMBIT_REASON_RATE;
+			return 0;
+		}
 	}
 	if (state == FLOW_CURRENT)
 		return 1;
@@ -255,6 +262,13 @@ static __always_inline int is_settled(struct __sk_buff *skb,
 	       flow_is_settled(flow, policy) && is_plain_tcp(skb);
 }
 
+static __always_inline int asks(const struct ambit_policy *policy,
+				const struct bpf_sock *sk)
+{
+	return sk->family == FAMILY_INET &&
+	       sk->dst_ip4 == bpf_htonl(AMBIT_ASKERS + policy->slot);
+}
+
 SEC("cgroup_skb/egress")
 int leaf_egress(struct __sk_buff *skb)
 {
@@ -270,7 +284,8 @@ int leaf_egress(struct __sk_buff *skb)
 	if (!flow)
 		return REFUSE;
 	if (is_settled(skb, policy, flow, sk) &&
-	    (sk->state != STATE_SYN_SENT || flow_leads(flow, sk)))
+	    (sk->state != STATE_SYN_SENT ||
+	     (flow_leads(flow, sk) && !asks(policy, sk))))
 		return PASS;
 	struct packet packet = {};
 	struct attempt attempt = {};
@@ -293,11 +308,14 @@ int leaf_egress(struct __sk_buff *skb)
 
 /* Incoming datagrams: from where this socket sent to, from where a rule leads,
  * or on a listed port, whose peer is then noted. */
-static __always_inline int accepts_datagram(const struct ambit_policy *policy,
+static __always_inline int accepts_datagram(struct __sk_buff *skb,
+					    const struct ambit_policy *policy,
 					    struct flow *flow,
 					    struct bpf_sock *sk,
 					    struct attempt *attempt)
 {
+	if (is_led_to(policy, &attempt->remote))
+		return is_answered(skb, attempt);
 	if (flow_find(flow, policy, attempt) == FLOW_CURRENT ||
 	    decide(policy, attempt))
 		return 1;
@@ -352,7 +370,8 @@ int leaf_ingress(struct __sk_buff *skb)
 			    accepts_question(skb, policy, flow, sk, &attempt) :
 		    packet.protocol == IPPROTO_TCP ?
 			    admits_tcp(skb, policy, flow, sk, &attempt) :
-			    accepts_datagram(policy, flow, sk, &attempt)) {
+			    accepts_datagram(skb, policy, flow, sk,
+					     &attempt)) {
 			tls_hears(skb, flow, packet.header);
 			return PASS;
 		}

@@ -96,6 +96,7 @@ int leaf_create(struct bpf_sock *ctx)
 	struct flow *flow = flow_enter(ctx, HOOK_CREATE);
 	if (!flow)
 		return REFUSE;
+	flow->answers = policy->resolver;
 	/* Here the kernel has resolved protocol 0. */
 	int inet = ctx->family == FAMILY_INET || ctx->family == FAMILY_INET6;
 	int known = (ctx->type == TYPE_STREAM && ctx->protocol == IPPROTO_TCP) ||
