@@ -219,6 +219,19 @@ record_reserve(const struct ambit_policy *policy, __u8 verdict)
 	return record;
 }
 
+/* An attempt that is refused before there is anything to record of it: no memory
+ * was left for the socket's notes, which the agent may have seen to. */
+static __always_inline void lose(const struct ambit_policy *policy)
+{
+	struct ambit_tally *tally =
+		tally_of(policy->state == AMBIT_POLICY_NONE ? 0 : policy->slot);
+
+	if (!tally)
+		return;
+	__sync_fetch_and_add(&tally->attempts, 1);
+	__sync_fetch_and_add(&tally->lost, 1);
+}
+
 static __always_inline void record_fill(struct ambit_record *record,
 					const struct attempt *attempt)
 {

@@ -47,8 +47,10 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 	if (!sk)
 		return REFUSE;
 	struct flow *flow = flow_enter(sk, six ? HOOK_CONNECT6 : HOOK_CONNECT4);
-	if (!flow)
+	if (!flow) {
+		lose(policy);
 		return REFUSE;
+	}
 	struct attempt attempt = {
 		.kind = AMBIT_ATTEMPT_CONNECT,
 		.remote = asked_of(ctx, six),
@@ -71,8 +73,10 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 			record_attempt(policy, &attempt);
 			return REFUSE;
 		}
-		if (tcp && !tls_begin(flow, sk, &attempt))
+		if (tcp && !tls_begin(flow, sk, &attempt)) {
+			lose(policy);
 			return REFUSE;
+		}
 		lead(ctx, &attempt);
 		return PASS;
 	}
@@ -87,6 +91,7 @@ static __always_inline int connects(struct bpf_sock_addr *ctx, int six)
 	int allowed = decide_datagram(policy, &attempt, sk);
 	if (tcp && allowed && !tls_begin(flow, sk, &attempt)) {
 		flow_forget(flow);
+		lose(policy);
 		return REFUSE;
 	}
 	if (!allowed && is_sorting(policy, &attempt))

@@ -16,8 +16,10 @@ static __always_inline int sends(struct bpf_sock_addr *ctx, int six)
 	if (!sk)
 		return REFUSE;
 	struct flow *flow = flow_enter(sk, six ? HOOK_SENDMSG6 : HOOK_SENDMSG4);
-	if (!flow)
+	if (!flow) {
+		lose(policy);
 		return REFUSE;
+	}
 	struct attempt attempt = {
 		.kind = AMBIT_ATTEMPT_SEND,
 		.remote = asked_of(ctx, six),

@@ -21,6 +21,8 @@
 #define IPV6_UNICAST_IF_OPTION 76
 #define IPV6_FREEBIND_OPTION 78
 #define UDP_ENCAP_OPTION 100
+#define TCP_TX_DELAY_OPTION 37
+#define IP_LOCAL_PORT_RANGE_OPTION 51
 
 /* X(level, name, reason) */
 #define REFUSED_OPTIONS(X)                               \
@@ -64,6 +66,13 @@
 	X(LEVEL_SOCKET, SO_MARK, ROUTING)                \
 	/* Sends later, perhaps when the agent is cut off. */ \
 	X(LEVEL_SOCKET, SO_TXTIME, OPTION)               \
+	X(LEVEL_SOCKET, SO_MAX_PACING_RATE, OPTION)      \
+	X(IPPROTO_TCP, TCP_TX_DELAY_OPTION, OPTION)      \
+	/* A port of the agent's choice where the bind says any. */ \
+	X(IPPROTO_IP, IP_LOCAL_PORT_RANGE_OPTION, OPTION) \
+	/* Keys fill the memory that the hooks keep their notes in. */ \
+	X(IPPROTO_TCP, TCP_MD5SIG, OPTION)               \
+	X(IPPROTO_TCP, TCP_MD5SIG_EXT, OPTION)           \
 	/* Sends pages that can be written after they were judged. */ \
 	X(LEVEL_SOCKET, SO_ZEROCOPY, OPTION)
 
@@ -94,8 +103,10 @@ int leaf_create(struct bpf_sock *ctx)
 	};
 
 	struct flow *flow = flow_enter(ctx, HOOK_CREATE);
-	if (!flow)
+	if (!flow) {
+		lose(policy);
 		return REFUSE;
+	}
 	flow->answers = policy->resolver;
 	/* Here the kernel has resolved protocol 0. */
 	int inet = ctx->family == FAMILY_INET || ctx->family == FAMILY_INET6;
@@ -139,8 +150,10 @@ int leaf_option(struct bpf_sockopt *ctx)
 		.option_name = (__u16)name,
 	};
 
-	if (!sk || !flow_enter(sk, HOOK_OPTION))
+	if (!sk || !flow_enter(sk, HOOK_OPTION)) {
+		lose(policy);
 		return REFUSE;
+	}
 	attempt.family = (__u8)sk->family;
 	attempt.protocol = (__u8)sk->protocol;
 	/* The kernel is to read the value itself: a program sees one page, and
@@ -166,8 +179,10 @@ static __always_inline int binds(struct bpf_sock_addr *ctx, int six)
 	struct ambit_policy *policy = bpf_get_local_storage(&policies, 0);
 	struct bpf_sock *sk = ctx->sk;
 
-	if (!sk || !flow_enter(sk, six ? HOOK_BIND6 : HOOK_BIND4))
+	if (!sk || !flow_enter(sk, six ? HOOK_BIND6 : HOOK_BIND4)) {
+		lose(policy);
 		return REFUSE;
+	}
 	struct attempt attempt = {
 		.kind = AMBIT_ATTEMPT_BIND,
 		.remote = asked_of(ctx, six),	/* kernel.h: the local address */

@@ -198,8 +198,10 @@ static __always_inline int names(struct bpf_sock_addr *ctx,
 		.cookie = bpf_get_socket_cookie(ctx),
 	};
 
-	if (!sk || !flow_enter(sk, hook) || !read_name(ctx, &name))
+	if (!sk || !flow_enter(sk, hook) || !read_name(ctx, &name)) {
+		lose(policy);
 		return REFUSE;
+	}
 	int allowed = decide_name(policy, &name, &attempt);
 	if (!allowed && attempt.reason == AMBIT_REASON_NO_RULE &&
 	    is_name_cache(&name))

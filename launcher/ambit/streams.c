@@ -7,11 +7,13 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-/* Without a byte for so long after the agent's end, there is nothing more. */
-#define DRAIN_MS 1000
+/* Flags that an agent can set on a description that it shares with its caller: a
+ * shell's pipe that doesn't wait any more loses what the next program writes. */
+#define SHARED_FLAGS (O_NONBLOCK | O_APPEND | O_ASYNC)
 
 static const char *const words[3] = { "stdin", "stdout", "stderr" };
 
@@ -94,7 +96,9 @@ int streams_open(struct streams *streams, int detach, struct error *error)
 		streams->given[fd] = fd;
 		streams->owned[fd] = -1;
 		streams->carried[fd].caller = streams->carried[fd].pipe = -1;
-		streams->carried[fd].left = STREAMS_UNKNOWN;
+		streams->carried[fd].left = streams->carried[fd].rest =
+			STREAMS_UNKNOWN;
+		streams->flags[fd] = fcntl(fd, F_GETFL);
 		flow_drop(&streams->carried[fd].flow);
 	}
 	int result = open_all(streams, detach, error);
@@ -151,6 +155,11 @@ static void fill(struct carried *carried, int is_input)
 
 	if (n <= 0 && !flow_later(n))
 		stop(carried);
+	if (n <= 0 || is_input)
+		return;
+	flow_shorten(&carried->flow, carried->rest);
+	if (carried->rest != STREAMS_UNKNOWN)
+		carried->rest -= (uint64_t)n < carried->rest ? (uint64_t)n : carried->rest;
 }
 
 /* To a file: no more than its limit. */
@@ -191,24 +200,55 @@ void streams_relay(struct streams *streams, const struct pollfd fds[STREAMS_FDS]
 	}
 }
 
+/* The agent is gone: what is in its pipe now is all that it wrote.  Somebody to whom
+ * it passed the other end may write on, but not to the caller. */
+static void take_rest(struct carried *carried)
+{
+	int bytes = 0;
+
+	if (carried->pipe >= 0 && ioctl(carried->pipe, FIONREAD, &bytes) < 0)
+		bytes = 0;
+	carried->rest = (uint64_t)bytes;
+}
+
+static int is_drained(struct carried *carried)
+{
+	if (carried->caller >= 0 && !carried->rest && flow_is_empty(&carried->flow))
+		stop(carried);
+	return carried->caller < 0;
+}
+
+static void drain_all(struct streams *streams)
+{
+	take_rest(&streams->carried[1]);
+	take_rest(&streams->carried[2]);
+	while (!is_drained(&streams->carried[1]) | !is_drained(&streams->carried[2])) {
+		struct pollfd fds[STREAMS_FDS];
+		streams_prepare(streams, fds);
+		if (poll(fds, STREAMS_FDS, -1) > 0)
+			streams_relay(streams, fds);
+	}
+}
+
+static void restore_flags(const struct streams *streams)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		int now = fcntl(fd, F_GETFL);
+		if (now >= 0 && streams->flags[fd] >= 0 &&
+		    (now ^ streams->flags[fd]) & SHARED_FLAGS)
+			fcntl(fd, F_SETFL, streams->flags[fd]);
+	}
+}
+
 void streams_finish(struct streams *streams, int drain)
 {
 	streams_sent(streams);
 	stop(&streams->carried[0]);	/* nobody reads it any more */
-	while (drain && (streams->carried[1].caller >= 0 ||
-			 streams->carried[2].caller >= 0)) {
-		struct pollfd fds[STREAMS_FDS];
-		int waits = flow_is_empty(&streams->carried[1].flow) &&
-			    flow_is_empty(&streams->carried[2].flow);
-		streams_prepare(streams, fds);
-		int count = poll(fds, STREAMS_FDS, waits ? DRAIN_MS : -1);
-		if (count == 0)
-			break;
-		if (count > 0)
-			streams_relay(streams, fds);
-	}
+	if (drain)
+		drain_all(streams);
 	stop(&streams->carried[1]);
 	stop(&streams->carried[2]);
+	restore_flags(streams);
 }
 
 const char *streams_short(const struct streams *streams, int *ret_error)

@@ -23,6 +23,7 @@ struct carried {
 	int pipe;	/* our end */
 	uint64_t left;	/* bytes that may still be written to a file, or
 			 * STREAMS_UNKNOWN */
+	uint64_t rest;	/* bytes that may still be read from the agent's pipe */
 	int error;	/* why the file takes no more; 0: it does */
 	struct flow flow;
 };
@@ -30,6 +31,7 @@ struct carried {
 struct streams {
 	int given[3];	/* what the agent gets */
 	int owned[3];	/* those of `given` that are ours to close, or -1 */
+	int flags[3];	/* of the caller's, as they were (F_GETFL), or -1 */
 	struct carried carried[3];
 };
 
@@ -50,8 +52,8 @@ void streams_limit(struct streams *streams, uint64_t bytes);
 void streams_prepare(const struct streams *streams, struct pollfd ret_fds[STREAMS_FDS]);
 void streams_relay(struct streams *streams, const struct pollfd fds[STREAMS_FDS]);
 
-/* Closes everything; with `drain`, after the agent's end, what it had written
- * comes first. */
+/* Closes everything, and sets the flags of what was handed over as they were; with
+ * `drain`, after the agent's end, what it had written comes first. */
 void streams_finish(struct streams *streams, int drain);
 
 /* The name of a carried file that did not take all that was written, and why (an

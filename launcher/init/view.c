@@ -53,6 +53,10 @@ int view_proc(struct init *init)
 	return error;
 }
 
+/* In each private file system.  An empty file has no size that is counted, and costs
+ * the kernel a kilobyte. */
+#define PRIVATE_FILES 131072
+
 /* The number of terminals is the machine's (kernel.pty.max): one agent gets few. */
 int view_devices(struct init *init)
 {
@@ -62,8 +66,8 @@ int view_devices(struct init *init)
 			       "newinstance,ptmxmode=0666,mode=0620,max=64");
 	if (error)
 		return error;
-	snprintf(options, sizeof(options), "mode=1777,size=%llu",
-		 (unsigned long long)init->start->private_bytes);
+	snprintf(options, sizeof(options), "mode=1777,size=%llu,nr_inodes=%d",
+		 (unsigned long long)init->start->private_bytes, PRIVATE_FILES);
 	return mount_here("tmpfs", "dev/shm", QUIET, options);
 }
 
@@ -94,9 +98,9 @@ int view_private(struct init *init)
 		if (executable(init, path))
 			flags &= ~(unsigned long)MS_NOEXEC;
 		snprintf(options, sizeof(options),
-			 "mode=%s,uid=%u,gid=%u,size=%llu", directories[i].mode,
-			 start->uid, start->uid,
-			 (unsigned long long)start->private_bytes);
+			 "mode=%s,uid=%u,gid=%u,size=%llu,nr_inodes=%d",
+			 directories[i].mode, start->uid, start->uid,
+			 (unsigned long long)start->private_bytes, PRIVATE_FILES);
 		error = mount_here("tmpfs", path + 1, flags, options);
 	}
 	return error;

@@ -289,6 +289,9 @@ const struct filter_rule sets_refusals[] = {
 	{ .call = "prlimit64", .error = FILTER_DONE,
 	  .conditions = { IS(1, RLIMIT_CORE), NOT(2, 0), NULL_AT(3) } },
 	REFUSE("prlimit64", IS(1, RLIMIT_CORE), NOT(2, 0), NOT(3, 0)),
+	/* Of a listed path the agent is the owner, as it sees it, and its lease keeps
+	 * whoever writes to the file outside waiting. */
+	REFUSE("fcntl", IS(1, F_SETLEASE)),
 	/* Typing into the terminal of whoever started the agent
 	 * (CVE-2017-5226), and its console. */
 	REFUSE("ioctl", IS(1, TIOCSTI)), REFUSE("ioctl", IS(1, TIOCLINUX)),

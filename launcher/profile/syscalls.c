@@ -124,20 +124,28 @@ static void list_remove_set(struct list *list, const struct syscall_set *set)
 		list_remove_set(list, syscalls_set(set->members[i]));
 }
 
-/* Connects to unix sockets can't be told apart without the hook, and socket(2)
- * is the last place where the family is seen. */
-static void list_remove_unix(struct list *list)
+/* `type`: SOCK_DGRAM, or 0 for all. */
+static void list_remove_unix(struct list *list, uint64_t type)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct filter_rule *rule = &list->rules[i];
 		if (!strcmp(rule->call, "socket") && rule->conditions[0].used &&
-		    rule->conditions[0].value == AF_UNIX)
+		    rule->conditions[0].value == AF_UNIX &&
+		    (!type || rule->conditions[1].value == type))
 			continue;
 		list->rules[kept++] = *rule;
 	}
 	list->count = kept;
+}
+
+static int has_unix(const struct profile *profile)
+{
+	for (unsigned i = 0; i < profile->egress_count; i++)
+		if (profile->egress[i].kind == PROFILE_ENDPOINT_UNIX)
+			return 1;
+	return 0;
 }
 
 static int list_fill(struct list *list, const struct profile *profile)
@@ -192,8 +200,15 @@ int syscalls_compose(const struct profile *profile,
 	int result = list_fill(&list, profile);
 	if (!result && !node->memory_files)
 		list_remove(&list, "memfd_create");
+	/* Connects to unix sockets can't be told apart without the hook, and
+	 * socket(2) is the last place where the family is seen. */
 	if (!result && !node->unix_sockets)
-		list_remove_unix(&list);
+		list_remove_unix(&list, 0);
+	/* No hook sees what comes in: whoever of the host knows the name that a
+	 * datagram socket has can hand it descriptors, of a connection or a file.
+	 * (A stream socket takes nobody without listen.) */
+	if (!result && !has_unix(profile))
+		list_remove_unix(&list, SOCK_DGRAM);
 	if (!result)
 		result = list_deny(&list, profile);
 	if (result < 0) {
