@@ -451,8 +451,7 @@ static int send_packet(int gate, uint32_t *blob_length, int failed,
 				   AMBIT_START_BYTES >> 10);
 	if (!failed) {
 		int sent = send_bytes(gate);
-		/* One that has ended said why, or its end is told: that is read
-		 * from the gate next. */
+		/* Why one has ended is read from the gate next. */
 		if (sent && sent != -EPIPE)
 			failed = error_errno(error, -sent, "start packet");
 	}

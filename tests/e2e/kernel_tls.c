@@ -140,8 +140,7 @@ static long send_by(int fd, enum way way, const struct place *place,
 	}
 }
 
-/* A segment or two a packet: there is no room for more before the first are
- * acknowledged. */
+/* A segment or two a packet: there is no room for more. */
 static void slow_down(int fd)
 {
 	int segment = 1448, least = 1;
