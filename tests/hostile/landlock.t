@@ -17,8 +17,10 @@ chmod 777 "$WORK/read" "$WORK/write" "$WORK/execute"
 for at in read write execute; do
 	cp /bin/true "$WORK/$at/true"
 done
-serve python3 tests/lib/echo.py "abstract:ambit-test-$$"
-profile walled "files: {read: [$WORK/read], write: [$WORK/write, $WORK/execute], execute: [$WORK/execute]}"
+mkdir "$WORK/socket"
+serve python3 tests/lib/echo.py "abstract:ambit-test-$$" "unix:$WORK/socket/listed"
+profile walled "files: {read: [$WORK/read], write: [$WORK/write, $WORK/execute], execute: [$WORK/execute]}" \
+	"egress: [{to: \"unix:$WORK/socket/listed\"}]"	# without one there is no datagram socket
 
 # Each line of stdin names a way; its result is a line.
 AGENT='
