@@ -181,14 +181,15 @@ struct ambit_durable {
 	int32_t error;		/* 0, or the errno that kept it off the disk */
 };
 
-#define AMBIT_REFUSED 3		/* refused endpoints that an agent's caller is told */
+#define AMBIT_REFUSED 6		/* refused endpoints and lookups that an agent's caller is
+				 * told: at most half of them of either kind */
 #define AMBIT_REFUSED_SIZE 96
 struct ambit_closed {
 	uint64_t instance;
 	uint64_t allowed;	/* connection records written */
 	uint64_t denied;
 	uint32_t refused_count;
-	uint32_t refused_more;	/* 1: these are not all */
+	uint32_t refused_more;	/* bits: 1: more endpoints than these; 2: lookups */
 	char refused[AMBIT_REFUSED][AMBIT_REFUSED_SIZE];
 };
 

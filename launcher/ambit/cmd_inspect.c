@@ -33,6 +33,7 @@ static const struct {
 	{ "ended", "ended", TIME },
 	{ "allowed", "allowed", NUMBER },
 	{ "denied", "denied", NUMBER },
+	{ "lost", "no record", NUMBER },
 	{ "refused", "refused", LIST },
 	{ "withdrawn", "withdrawn", LIST },
 	{ "credentials", "credential", CREDENTIALS },

@@ -322,19 +322,30 @@ static void say_denials(const char *name, const json_t *agent)
 {
 	json_int_t denied = json_integer_value(json_object_get(agent, "denied"));
 	const char *id = json_string_value(json_object_get(agent, "id"));
-	const char *behind = json_is_true(json_object_get(agent, "refused_more")) ?
-				     ", and more)" : ")";
-	char endpoints[1024], lookups[1024];
+	int more = json_is_true(json_object_get(agent, "refused_more"));
+	int more_lookups = json_is_true(json_object_get(agent, "lookups_more"));
+	json_int_t lost = json_integer_value(json_object_get(agent, "lost"));
+	char endpoints[1024], lookups[1024], losses[64] = "";
 
 	if (!id)
 		return;
-	list_refused(agent, 0, " (", behind, endpoints, sizeof(endpoints));
-	list_refused(agent, 1, denied > 0 ? ", and " : " (",
-		     denied > 0 ? "" : behind, lookups, sizeof(lookups));
-	if (denied > 0)
-		say_note(name, "%lld attempt%s refused%s%s: ambit audit show "
+	int attempts = denied > 0 || lost > 0;
+	if (lost > 0)
+		snprintf(losses, sizeof(losses), "; %lld more, without a record",
+			 (long long)lost);
+	list_refused(agent, 0, " (", more ? ", and more)" : ")", endpoints,
+		     sizeof(endpoints));
+	if (attempts)
+		list_refused(agent, 1, ", and ", more_lookups ? ", and more" : "",
+			     lookups, sizeof(lookups));
+	else
+		list_refused(agent, 1, " (", more_lookups ? ", and more)" : ")",
+			     lookups, sizeof(lookups));
+	if (attempts)
+		say_note(name, "%lld attempt%s refused%s%s%s: ambit audit show "
 			 "--agent %s", (long long)denied,
-			 denied == 1 ? " was" : "s were", endpoints, lookups, id);
+			 denied == 1 ? " was" : "s were", endpoints, lookups, losses,
+			 id);
 	else if (*lookups)
 		say_note(name, "refused%s: ambit audit show --agent %s", lookups, id);
 }

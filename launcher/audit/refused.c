@@ -62,8 +62,8 @@ static void put_address(char text[AMBIT_REFUSED_SIZE],
 		 record->protocol == IPPROTO_UDP ? "udp" : "tcp");
 }
 
-/* 1 if an entry could allow it.  None can where the agent was cut off, or where
- * the kind of packet is never allowed. */
+/* 1 if whoever wrote the profile has to know.  No entry helps where the agent was cut
+ * off, or where the kind of packet is never allowed. */
 static int wants_entry(const struct ambit_record *record)
 {
 	switch (record->reason) {
@@ -74,6 +74,8 @@ static int wants_entry(const struct ambit_record *record)
 	case AMBIT_REASON_TLS_NAME:
 	case AMBIT_REASON_TLS_NO_NAME:
 	case AMBIT_REASON_NOT_TLS:
+	case AMBIT_REASON_TLS_UNREADABLE:
+	case AMBIT_REASON_RATE:
 		return record->verdict != AMBIT_ALLOWED;
 	default:
 		return 0;
@@ -84,6 +86,10 @@ static int wants_entry(const struct ambit_record *record)
 static void put(char text[AMBIT_REFUSED_SIZE], const struct ambit_record *record)
 {
 	*text = 0;
+	if (record->reason == AMBIT_REASON_RATE) {
+		put_word(text, "more lookups than the node answers");
+		return;
+	}
 	switch (record->attempt) {
 	case AMBIT_ATTEMPT_UNIX_CONNECT:
 	case AMBIT_ATTEMPT_UNIX_SEND:
@@ -112,17 +118,21 @@ static void put(char text[AMBIT_REFUSED_SIZE], const struct ambit_record *record
 	}
 }
 
-/* 1 if `text` is among them now. */
-static int keep(struct refused *refused, const char text[AMBIT_REFUSED_SIZE])
+/* 1 if `text` is among them now.  Neither kind takes the other's places: one name
+ * may matter more than sixty attempts at a bus that is not there. */
+static int keep(struct refused *refused, int lookup, const char text[AMBIT_REFUSED_SIZE])
 {
+	uint32_t own = lookup ? refused->lookups : refused->count - refused->lookups;
+
 	for (uint32_t i = 0; i < refused->count; i++)
 		if (!strcmp(refused->texts[i], text))
 			return 1;
-	if (refused->count == AMBIT_REFUSED) {
-		refused->more = 1;
+	if (own == AMBIT_REFUSED / 2) {
+		refused->more |= lookup ? 2 : 1;
 		return 0;
 	}
 	memcpy(refused->texts[refused->count++], text, AMBIT_REFUSED_SIZE);
+	refused->lookups += (uint32_t)lookup;
 	return 1;
 }
 
@@ -133,7 +143,7 @@ void refused_note(struct refused *refused, const struct ambit_record *record)
 	if (!wants_entry(record))
 		return;
 	put(text, record);
-	if (*text && keep(refused, text))
+	if (*text && keep(refused, 0, text))
 		refused->noted++;
 }
 
@@ -146,7 +156,7 @@ void refused_note_lookup(struct refused *refused,
 	    lookup->result != AMBIT_LOOKUP_WITHHELD)
 		return;
 	append(text, lookup->name, strnlen(lookup->name, sizeof(lookup->name)));
-	keep(refused, text);
+	keep(refused, 1, text);
 }
 
 void refused_tell(const struct refused *refused, uint64_t denied,
@@ -155,5 +165,5 @@ void refused_tell(const struct refused *refused, uint64_t denied,
 	memcpy(closed->refused, refused->texts, sizeof(closed->refused));
 	closed->refused_count = refused->count;
 	/* Also what an earlier recorder had noted. */
-	closed->refused_more = refused->more || denied > refused->noted;
+	closed->refused_more = refused->more | (denied > refused->noted ? 1 : 0);
 }

@@ -12,7 +12,8 @@
 struct refused {
 	uint64_t noted;		/* refused records that `texts` stand for */
 	uint32_t count;
-	int more;		/* there was one that found no place */
+	uint32_t lookups;	/* of them */
+	uint32_t more;		/* bits, as of ambit_closed */
 	char texts[AMBIT_REFUSED][AMBIT_REFUSED_SIZE];
 };
 

@@ -77,6 +77,24 @@ static void remember(const json_t *record)
 	}
 }
 
+/* What was refused to an agent, with a record or without; not what was done to one,
+ * and not the node's trial of itself, unless that is asked for. */
+static int is_refusal(const struct tool_show *show, const json_t *record)
+{
+	static const char *const kinds[] = { "connection", "lookup", "refusal" };
+	const char *kind = tool_text(record, "unmapped.record");
+	const char *agent = tool_text(record, "unmapped.agent");
+
+	if (!show->agent && (is("node-proof", agent) ||
+			     (!*agent && is("unlisted.invalid",
+					    tool_text(record, "query.hostname")))))
+		return 0;
+	for (size_t i = 0; i < COUNT(kinds); i++)
+		if (is(kinds[i], kind))
+			return tool_number(record, "action_id") == 2;
+	return is("loss", kind);
+}
+
 int tool_wanted(const struct tool_show *show, const json_t *record)
 {
 	uint64_t sequence = tool_number(record, "metadata.sequence");
@@ -93,7 +111,7 @@ int tool_wanted(const struct tool_show *show, const json_t *record)
 		return 0;
 	if (show->task && !is(show->task, tool_text(record, "unmapped.task")))
 		return 0;
-	return !show->denied || tool_number(record, "action_id") == 2;
+	return !show->denied || is_refusal(show, record);
 }
 
 /* An agent chooses parts of what is shown; a terminal must not obey it.  What JSON
@@ -177,6 +195,32 @@ static int is_plain(const char *name)
 				 "0123456789/._:@+-")] == 0;
 }
 
+static int is_below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	return !strncmp(path, directory, length) && path[length] == '/';
+}
+
+static void put_missing_path(FILE *out, const char *path)
+{
+	static const char *const never[] = { "/dev", "/proc", "/sys" };
+	static const char *const own[] = { "/tmp", "/var/tmp", "/home/agent" };
+
+	for (size_t i = 0; i < COUNT(never); i++)
+		if (is_below(path, never[i]))
+			return;
+	for (size_t i = 0; i < COUNT(own); i++)
+		if (is_below(path, own[i])) {
+			fputs("; the agent's own sockets can't be listed", out);
+			return;
+		}
+	/* Inside, /var/run is a link; an entry names what it leads to. */
+	fputs("; egress would need - {to: \"unix:", out);
+	put_text(out, path + (is_below(path, "/var/run") ? strlen("/var") : 0));
+	fputs("\"}", out);
+}
+
 /* The entry that would allow what was refused for want of one. */
 static void put_missing(FILE *out, const json_t *record)
 {
@@ -199,19 +243,21 @@ static void put_missing(FILE *out, const json_t *record)
 		return;
 	if (!is_plain(name))
 		return;
-	fputs("; egress would need - {to: ", out);
 	if (*name) {
-		fputs("\"unix:", out);
-		put_text(out, name);
-		fputs("\"}", out);
+		put_missing_path(out, name);
 		return;
 	}
+	const char *known = name_of(record);
+	fputs("; egress would need - {to: ", out);
 	putc('"', out);
-	put_text(out, name_of(record));
+	put_text(out, known);
 	fprintf(out, "\", ports: [%llu]", (unsigned long long)port);
 	if (is(protocol, "udp"))
 		fputs(", protocol: udp", out);
 	putc('}', out);
+	if (!is(known, tool_text(record, "dst_endpoint.ip")))
+		fputs("; or, where it is listed so, a new lookup: what was told has "
+		      "lapsed", out);
 }
 
 static void put_connection(FILE *out, const json_t *record)
@@ -265,8 +311,10 @@ static void put_lookup(FILE *out, const json_t *record)
 	}
 	fputs(": ", out);
 	put_text(out, tool_text(record, "status_detail"));
+	const char *type = tool_text(record, "query.type");
+	/* Nothing else is looked up, whatever is listed. */
 	if (is(tool_text(record, "unmapped.reason"), "UNLISTED") &&
-	    is_plain(tool_text(record, "query.hostname"))) {
+	    (is(type, "A") || is(type, "AAAA")) && is_plain(tool_text(record, "query.hostname"))) {
 		fputs("; egress would need - {to: ", out);
 		put_text(out, tool_text(record, "query.hostname"));
 		fputs(", ports: [443]}", out);
@@ -283,7 +331,8 @@ static void put_other(FILE *out, const json_t *record)
 		fputs(": ", out);
 		put_text(out, detail);
 	}
-	if (json_is_integer(tool_member(record, "exit_code")))
+	if (json_is_integer(tool_member(record, "exit_code")) &&
+	    !is(tool_text(record, "unmapped.record"), "kill"))
 		fprintf(out, " (exit %lld)", (long long)json_integer_value(
 			tool_member(record, "exit_code")));
 	if (pid) {

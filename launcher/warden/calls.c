@@ -89,7 +89,7 @@ json_t *calls_agent(const struct agent *agent)
 		json_array_append_new(command, text_json(agent->command[i]));
 	json_t *value = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:i,"
-		" s:i, s:o, s:I, s:I, s:I, s:o, s:b, s:o, s:o}",
+		" s:i, s:o, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:o, s:o}",
 		"id", agent->id, "name", agent->name, "profile", profile->name,
 		"profile_sha256", profile->sha256, "spiffe_id",
 		agent->spiffe_id, "task", agent->task, "owner", profile->owner,
@@ -100,8 +100,10 @@ json_t *calls_agent(const struct agent *agent)
 		json_sprintf("%s/%s", agent->warden->cgroups.path, agent->id),
 		"started", (json_int_t)agent->started_ms, "allowed",
 		(json_int_t)agent->allowed, "denied",
-		(json_int_t)agent->denied, "refused", refused_json(agent),
-		"refused_more", (int)agent->refused_more, "credentials",
+		(json_int_t)agent->denied, "lost", (json_int_t)agent->lost,
+		"refused", refused_json(agent),
+		"refused_more", (int)(agent->refused_more & 1), "lookups_more",
+		(int)(agent->refused_more & 2), "credentials",
 		credentials_json(agent), "withdrawn", withdrawn_json(agent));
 	if (agent->deadline_ms)
 		json_object_set_new(value, "deadline", json_integer(
@@ -207,7 +209,8 @@ static void call_inspect(struct connection *connection, json_t *parameters)
 	    kernel_tally(connection->warden->kernel, agent->slot, &tally,
 			 &ignored) == 0) {
 		agent->allowed = tally.allowed;
-		agent->denied = tally.attempts - tally.allowed;
+		agent->lost = tally.lost;
+		agent->denied = tally.attempts - tally.allowed - tally.lost;
 	}
 	control_reply(connection, json_pack("{s:o}", "agent",
 					    calls_agent(agent)), 0);

@@ -292,6 +292,9 @@ static int tell_end(struct agent *agent)
 
 	record_end(agent);
 	if (kernel_tally(warden->kernel, agent->slot, &tally, &ignored) == 0) {
+		agent->allowed = tally.allowed;
+		agent->lost = tally.lost;
+		agent->denied = tally.attempts - tally.allowed - tally.lost;
 		close.attempts = tally.attempts;
 		close.lost = tally.lost;
 		close.dropped_packets = tally.dropped_packets;
@@ -416,8 +419,6 @@ void end_closed(struct warden *warden, const struct ambit_closed *closed)
 
 	if (!agent || !agent->closing)
 		return;
-	agent->allowed = closed->allowed;
-	agent->denied = closed->denied;
 	agent->refused_count = closed->refused_count < AMBIT_REFUSED ?
 				       closed->refused_count : AMBIT_REFUSED;
 	agent->refused_more = closed->refused_more;

@@ -153,6 +153,7 @@ struct agent {
 	int claimed;		/* by its caller, since it was adopted */
 	uint64_t allowed, denied;
 	int asked_in_vain;	/* a lookup was refused: CLOSED names it */
+	uint64_t lost;		/* refused without a record */
 	uint32_t refused_count, refused_more;
 	char refused[AMBIT_REFUSED][AMBIT_REFUSED_SIZE];
 };

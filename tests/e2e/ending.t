@@ -99,6 +99,8 @@ ends "retire" 143 waits ambit retire busy --reason "test"
 ends "retire: SIGTERM is ignored" 137 stubborn ambit retire busy --reason "test"
 run ambit audit show --agent busy
 like "kill and retire are recorded with their reason" "$OUT" "agent killed" "agent retired" "test"
+run ambit audit show --denied
+unlike "a kill is no refusal" "$OUT" "agent killed"
 run ambit audit show --agent bussy
 is "a misspelt agent is told from one that did nothing" "$ERR" "ambit: audit: no record is of agent bussy"
 

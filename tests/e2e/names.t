@@ -215,9 +215,15 @@ run ambit run --quiet --profile named --name other-port -- "$WORK/glibc" only4.t
 like "the entry for another port has the name" "$(ambit audit show --denied --agent other-port)" \
 	'- {to: "only4.test", ports: [7001]}'
 run ambit run --json --profile named -- python3 "$WORK/asks.py" "tcp:$NET4.3" tcp:secret.test
-like "a name and an address, as JSON" "$(printf '%s\n' "$ERR" | grep '"event":"ended"')" '"denied":1,"refused":[' \
+like "a name and an address, as JSON" "$(printf '%s\n' "$ERR" | grep '"event":"ended"')" '"denied":1,"lost":0,"refused":[' \
 	"\"$NET4.3:7000/tcp\"" '"lookup of secret.test"' '"refused_more":false'
 
+run ambit audit show --denied
+like "who was refused" "$OUT" "DENIED  lookup secret.test" "DENIED  connect $NET4.3:7000/tcp"
+unlike "not the node, which tries itself" "$OUT" node-proof
+unlike "nor its lookup" "$OUT" unlisted.invalid
+run ambit audit show --denied --agent node-proof
+like "unless that is asked for" "$OUT" "node-proof DENIED"
 run ambit run --quiet --profile unnamed --name unnamed -- "$WORK/glibc" only4.test 7000
 is "an agent without names asks for none" "$OUT" "Name or service not known"
 like "… recorded" "$(ambit audit show --agent unnamed)" "DENIED  lookup only4.test A"

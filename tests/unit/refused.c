@@ -83,9 +83,17 @@ static void check_bounds(void)
 		record.port = port;
 		refused_note(&refused, &record);
 	}
-	is_int(refused.count, AMBIT_REFUSED, "never more than the few");
+	is_int(refused.count, AMBIT_REFUSED / 2, "never more than the few");
 	refused_tell(&refused, refused.noted, &closed);
 	is_int(closed.refused_more, 1, "the rest is told of");
+	names(&refused, "one.test", AMBIT_LOOKUP_UNLISTED);
+	is_int(refused.count, AMBIT_REFUSED / 2 + 1, "a lookup has places of its own");
+	names(&refused, "two.test", AMBIT_LOOKUP_UNLISTED);
+	names(&refused, "three.test", AMBIT_LOOKUP_UNLISTED);
+	names(&refused, "four.test", AMBIT_LOOKUP_UNLISTED);
+	is_int(refused.count, AMBIT_REFUSED, "and as few");
+	refused_tell(&refused, refused.noted, &closed);
+	is_int(closed.refused_more, 3, "whose rest is told of, too");
 }
 
 static void check_long(void)
