@@ -299,9 +299,12 @@ unsigned door_watch(struct door *door, struct pollfd *ret_sockets,
 		struct connection *connection = &door->connections[i];
 		if (connection->fd < 0)
 			continue;
-		/* Busy ones are heard again when they are answered. */
-		ret_sockets[count++] = (struct pollfd){
-			connection->fd, connection->busy ? 0 : POLLIN, 0 };
+		/* Busy ones are heard again when they are answered.  Without any
+		 * event poll would still say that the peer has hung up, at once
+		 * and every time: a reset would keep the processor busy. */
+		if (!connection->busy)
+			ret_sockets[count++] = (struct pollfd){
+				connection->fd, POLLIN, 0 };
 		int left = connection->ends_ms <= now || (!connection->busy &&
 							 whole(connection)) ?
 				   0 : (int)(connection->ends_ms - now);

@@ -7,6 +7,7 @@
  *   hold NAME PORT           asks, connects, asks again, uses the connection
  *   malformed NAME           questions that are none, and NAME last
  *   flood NAME               as many as go out, until it is killed
+ *   reset NAME               asks over TCP, resets the connections, asks once more
  *   where NAME               asks over TCP and says who answers
  *   forge SLOT PORT NAME     asks as if it were the agent in SLOT
  */
@@ -211,6 +212,29 @@ static int where(const char *name)
 	return 0;
 }
 
+/* Eight are all that one agent may have. */
+static int reset(const char *name)
+{
+	const struct linger at_once = { 1, 0 };
+	unsigned char bytes[514];
+	size_t length = question(bytes + 2, name);
+
+	bytes[0] = 0;
+	bytes[1] = (unsigned char)length;
+	for (int i = 0; i < 8; i++) {
+		int fd = open_socket(SOCK_STREAM, 10);
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+		if (connect(fd, (struct sockaddr *)&resolver, sizeof(resolver)) < 0 ||
+		    send(fd, bytes, length + 2, 0) < 0)
+			perror("reset");
+		/* The question is with the resolver when another is answered. */
+		int rcode, truncated;
+		ask("reset.evil.test", &rcode, &truncated);
+		close(fd);
+	}
+	return print_answer(name);
+}
+
 static int forge(const char *slot, const char *port, const char *name)
 {
 	struct sockaddr_in to = {
@@ -254,6 +278,8 @@ int main(int count, char **words)
 		return malformed(words[2]);
 	if (count == 3 && !strcmp(words[1], "flood"))
 		flood(words[2]);
+	if (count == 3 && !strcmp(words[1], "reset"))
+		return reset(words[2]);
 	if (count == 3 && !strcmp(words[1], "where"))
 		return where(words[2]);
 	if (count == 5 && !strcmp(words[1], "forge"))

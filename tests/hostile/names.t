@@ -189,6 +189,16 @@ is "… which end when nothing is asked on them" "$line" ended
 exec 9<&-
 wait $HOLDER
 
+# Connections that are reset while a resolver is silent: nothing wakes the porter for
+# them.  What it has used of a processor in the time that the lookup takes.
+used() {
+	cut -d' ' -f1 "/proc/$(node_pid ambit-porter)/schedstat"
+}
+before=$(used)
+inside "$WORK/lookups" reset silent.evil.test
+is "one agent resets its connections and asks on" "$OUT" "rcode 2:"
+ok "… which keeps no processor busy" test $(($(used) - before)) -lt 200000000
+
 # ---- a list that changes while questions are under way ---------------------------------
 EVIL="  - {to: \"*.evil.test\", ports: [7000], tls: \"off\"}"
 profile changes "files: {read: [$WORK]}" "egress:" "$EVIL" "  - {to: goes.test, ports: [7000], tls: \"off\"}"
