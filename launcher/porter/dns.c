@@ -328,6 +328,8 @@ static const char *extended_text(enum dns_extended extended)
 		return "the addresses are private or reserved";
 	case DNS_PROHIBITED:
 		return "no egress entry lists it";
+	case DNS_UNSUPPORTED:
+		return "only addresses are looked up";
 	case DNS_UNREACHABLE:
 		return "no resolver answered";
 	default:

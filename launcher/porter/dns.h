@@ -31,7 +31,7 @@ enum dns_rcode {
 /* Extended errors: what a person who asks with dig reads. */
 enum dns_extended {
 	DNS_NO_EXTENDED = 0, DNS_BLOCKED = 15, DNS_PROHIBITED = 18,
-	DNS_UNREACHABLE = 22,
+	DNS_UNSUPPORTED = 21, DNS_UNREACHABLE = 22,
 };
 
 struct dns_question {

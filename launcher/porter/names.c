@@ -405,7 +405,7 @@ static int take_question(void *data, const struct door_guest *guest,
 			      DNS_NOERROR, AMBIT_LOOKUP_EMPTY, DNS_NO_EXTENDED);
 	default:
 		return refuse(names, agent->instance, guest, &question,
-			      DNS_REFUSED, AMBIT_LOOKUP_TYPE, DNS_PROHIBITED);
+			      DNS_REFUSED, AMBIT_LOOKUP_TYPE, DNS_UNSUPPORTED);
 	}
 }
 

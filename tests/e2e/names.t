@@ -163,6 +163,8 @@ like "a refusal says why" "$OUT" "status: NXDOMAIN" "no egress entry lists it"
 inside dig +short -t TXT only4.test
 is "no other type" "$OUT" ""
 like "… recorded" "$(record)" "DENIED  lookup only4.test TXT egress[1]: only addresses are looked up"
+inside dig -t SRV only4.test
+like "… which says why" "$OUT" "status: REFUSED" "only addresses are looked up"
 inside dig -t HTTPS only4.test
 like "HTTPS records: there are none" "$OUT" "status: NOERROR" "ANSWER: 0"
 inside dig -x 192.0.2.1
