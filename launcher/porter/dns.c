@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define HEADER 12
+#define OPT 11			/* bytes of one without options */
 #define LABEL 63
 #define POINTER 0xc0
 #define HOPS 16			/* CNAME records followed */
@@ -199,6 +200,102 @@ int dns_read_question(const uint8_t *bytes, size_t length,
 	return code;
 }
 
+/* ---- questions to a resolver ----------------------------------------------- */
+
+struct writer {
+	uint8_t *bytes;
+	size_t size, at;
+};
+
+static void put16(struct writer *writer, unsigned value)
+{
+	writer->bytes[writer->at++] = (uint8_t)(value >> 8);
+	writer->bytes[writer->at++] = (uint8_t)value;
+}
+
+static void put_bytes(struct writer *writer, const void *from, size_t length)
+{
+	memcpy(writer->bytes + writer->at, from, length);
+	writer->at += length;
+}
+
+static void put_header(struct writer *writer, unsigned id, unsigned flags,
+		       unsigned questions, unsigned answers, unsigned additional)
+{
+	put16(writer, id);
+	put16(writer, flags);
+	put16(writer, questions);
+	put16(writer, answers);
+	put16(writer, 0);
+	put16(writer, additional);
+}
+
+/* What comes before the options, which are `options` bytes. */
+static void put_opt(struct writer *writer, unsigned rcode, size_t options)
+{
+	writer->bytes[writer->at++] = 0;
+	put16(writer, DNS_OPT);
+	put16(writer, DNS_UDP_MOST);
+	put16(writer, rcode >> 4 << 8);
+	put16(writer, 0);
+	put16(writer, (unsigned)options);
+}
+
+/* The labels of `name`; each letter in upper case whose bit of `dice` is set. */
+static void put_name(struct writer *writer, const char *name, const uint8_t *dice)
+{
+	uint8_t *length = &writer->bytes[writer->at++];
+
+	*length = 0;
+	for (size_t i = 0; name[i]; i++) {
+		uint8_t byte = (uint8_t)name[i];
+		if (byte == '.') {
+			length = &writer->bytes[writer->at++];
+			*length = 0;
+			continue;
+		}
+		if (byte >= 'a' && byte <= 'z' && dice[i / 8] >> i % 8 & 1)
+			byte = (uint8_t)(byte - 'a' + 'A');
+		writer->bytes[writer->at++] = byte;
+		++*length;
+	}
+	if (*length)
+		writer->bytes[writer->at++] = 0;
+}
+
+size_t dns_write_question(uint8_t bytes[DNS_ASKING],
+			  const uint8_t dice[DNS_DICE], const char *name,
+			  uint16_t type, int edns)
+{
+	struct writer writer = { bytes, DNS_ASKING, 0 };
+
+	put_header(&writer, (unsigned)dice[0] << 8 | dice[1], FLAG_DESIRED, 1, 0,
+		   edns != 0);
+	put_name(&writer, name, dice + 2);
+	put16(&writer, type);
+	put16(&writer, CLASS_IN);
+	if (edns)
+		put_opt(&writer, DNS_NOERROR, 0);
+	return writer.at;
+}
+
+int dns_answers(const uint8_t *bytes, size_t length,
+		const uint8_t question[DNS_ASKING])
+{
+	struct reader reader = { bytes, length, 0, 0 };
+	size_t end = HEADER;
+
+	while (question[end])
+		end += 1U + question[end];
+	end += 1 + 4;
+	uint16_t id = take16(&reader), flags = take16(&reader);
+	uint16_t questions = take16(&reader);
+	return length >= end && id == (question[0] << 8 | question[1]) &&
+	       (flags & (FLAG_RESPONSE | FLAG_OPCODE)) == FLAG_RESPONSE &&
+	       questions == 1 &&
+	       !memcmp(bytes + HEADER, question + HEADER, end - HEADER);
+}
+
 /* ---- answers of a resolver ------------------------------------------------ */
 
 struct record {
@@ -289,6 +386,7 @@ int dns_read_answer(const uint8_t *bytes, size_t length, const char *name,
 	    asked_type != type || strcmp(asked, name))
 		return -1;
 	ret_answer->rcode = flags & RCODE;
+	ret_answer->truncated = (flags & FLAG_TRUNCATED) != 0;
 	struct reader check = reader;
 	struct record record;
 	for (unsigned i = 0; i < count; i++)
@@ -302,24 +400,7 @@ int dns_read_answer(const uint8_t *bytes, size_t length, const char *name,
 	return 0;
 }
 
-/* ---- writing --------------------------------------------------------------- */
-
-struct writer {
-	uint8_t *bytes;
-	size_t size, at;
-};
-
-static void put16(struct writer *writer, unsigned value)
-{
-	writer->bytes[writer->at++] = (uint8_t)(value >> 8);
-	writer->bytes[writer->at++] = (uint8_t)value;
-}
-
-static void put_bytes(struct writer *writer, const void *from, size_t length)
-{
-	memcpy(writer->bytes + writer->at, from, length);
-	writer->at += length;
-}
+/* ---- answers to agents --------------------------------------------------------------- */
 
 static const char *extended_text(enum dns_extended extended)
 {
@@ -337,19 +418,11 @@ static const char *extended_text(enum dns_extended extended)
 	}
 }
 
-static void put_opt(struct writer *writer, int rcode, enum dns_extended extended)
+static void put_extended(struct writer *writer, enum dns_extended extended)
 {
 	const char *text = extended_text(extended);
-	size_t length = strlen(text), option = extended ? 6 + length : 0;
+	size_t length = strlen(text);
 
-	writer->bytes[writer->at++] = 0;
-	put16(writer, DNS_OPT);
-	put16(writer, DNS_UDP_MOST);
-	put16(writer, (unsigned)rcode >> 4 << 8);
-	put16(writer, 0);
-	put16(writer, (unsigned)option);
-	if (!extended)
-		return;
 	put16(writer, 15);	/* RFC 8914 */
 	put16(writer, (unsigned)(2 + length));
 	put16(writer, extended);
@@ -377,8 +450,9 @@ size_t dns_write_answer(uint8_t *bytes, size_t size,
 {
 	struct writer writer = { bytes, size, 0 };
 	int asked = question->wire_length != 0;
-	size_t opt = question->edns ? 11 + 6 + strlen(extended_text(extended)) : 0;
-	size_t fixed = HEADER + (asked ? question->wire_length + 4U : 0) + opt;
+	size_t option = extended ? 6 + strlen(extended_text(extended)) : 0;
+	size_t fixed = HEADER + (asked ? question->wire_length + 4U : 0) +
+		       (question->edns ? OPT + option : 0);
 	size_t each = 12 + (question->type == DNS_A ? 4 : 16);
 	unsigned count = answer ? answer->count : 0, fits = 0;
 
@@ -386,14 +460,11 @@ size_t dns_write_answer(uint8_t *bytes, size_t size,
 		return 0;
 	while (fits < count && fixed + (fits + 1) * each <= size)
 		fits++;
-	put16(&writer, question->id);
-	put16(&writer, FLAG_RESPONSE | FLAG_AVAILABLE | ((unsigned)rcode & RCODE) |
-	      (question->recursion ? FLAG_DESIRED : 0U) |
-	      (fits < count ? FLAG_TRUNCATED : 0U));
-	put16(&writer, (unsigned)asked);
-	put16(&writer, fits);
-	put16(&writer, 0);
-	put16(&writer, question->edns);
+	put_header(&writer, question->id,
+		   FLAG_RESPONSE | FLAG_AVAILABLE | ((unsigned)rcode & RCODE) |
+			   (question->recursion ? FLAG_DESIRED : 0U) |
+			   (fits < count ? FLAG_TRUNCATED : 0U),
+		   (unsigned)asked, fits, question->edns);
 	if (asked) {
 		put_bytes(&writer, question->wire, question->wire_length);
 		put16(&writer, question->type);
@@ -403,6 +474,8 @@ size_t dns_write_answer(uint8_t *bytes, size_t size,
 		put_record(&writer, question->type, answer->ttl,
 			   answer->addresses[i]);
 	if (question->edns)
-		put_opt(&writer, rcode, extended);
+		put_opt(&writer, (unsigned)rcode, option);
+	if (question->edns && extended)
+		put_extended(&writer, extended);
 	return writer.at;
 }

@@ -50,9 +50,24 @@ struct dns_question {
 int dns_read_question(const uint8_t *bytes, size_t length,
 		      struct dns_question *ret_question);
 
+#define DNS_ASKING (12 + DNS_WIRE + 4 + 11)	/* bytes of a question to a resolver */
+#define DNS_DICE 34		/* random bytes that go into one */
+
+/* Writes a question for `name`, which was read by dns_read_question.  Its number
+ * and the case of every letter are thrown with `dice`.  Returns the length. */
+size_t dns_write_question(uint8_t bytes[DNS_ASKING],
+			  const uint8_t dice[DNS_DICE], const char *name,
+			  uint16_t type, int edns);
+
+/* 1 if what came back is to this very question: to its number, and to its name
+ * as it was spelled, byte for byte. */
+int dns_answers(const uint8_t *bytes, size_t length,
+		const uint8_t question[DNS_ASKING]);
+
 /* What a resolver answered. */
 struct dns_answer {
 	unsigned count;
+	int truncated;
 	uint32_t ttl;		/* the shortest of the chain, in seconds */
 	uint16_t rcode;
 	uint8_t addresses[AMBIT_ANSWERS][16];	/* as kernel.h has them */

@@ -175,14 +175,13 @@ static int complain(const char *peer, int result)
 /* Returns the exit status. */
 static int loop(struct porter *porter)
 {
+	static struct pollfd sockets[2 + NAMES_SOCKETS];
 	struct serve *serve = &porter->serve;
 
 	for (;;) {
 		short more = outbox_waiting(&serve->outbox) ? POLLOUT : 0;
-		struct pollfd sockets[2 + NAMES_SOCKETS] = {
-			{ WARDEN, (short)(POLLIN | more), 0 },
-			{ ISSUER, POLLIN, 0 },
-		};
+		sockets[0] = (struct pollfd){ WARDEN, (short)(POLLIN | more), 0 };
+		sockets[1] = (struct pollfd){ ISSUER, POLLIN, 0 };
 		int timeout = serve_timeout(serve, now_ms());
 		unsigned count = names_watch(porter->names, sockets + 2, &timeout);
 		int found = poll(sockets, 2 + count, timeout);

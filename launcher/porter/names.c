@@ -21,7 +21,7 @@ _Static_assert(NAMES_CONNECTIONS == DOOR_CONNECTIONS, "sockets for poll");
 #define BURST_NS (RATE_NS * AMBIT_LOOKUP_BURST)
 
 #define ASKED_EACH 64		/* questions of one agent that resolvers have */
-#define ASKED_MOST 4096
+#define ASKED_MOST UPSTREAM_QUESTIONS
 #define BACKLOG_MOST 1024	/* messages that the warden has not taken */
 #define BUCKETS 1024
 #define TOLD_NS (60 * 1000000000ULL)	/* a flood is one record in so long */

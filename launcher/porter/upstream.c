@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asking the node's resolvers: see upstream.h. */
+/*
+ * Asking the node's resolvers: see upstream.h.
+ *
+ * Somebody on the network who does not see our questions may answer them all the
+ * same, from the resolver's address, and an agent may be with him: it asks as often
+ * as it may and reads in /proc/net/udp which ports wait.  Hence every question has
+ * a socket of its own, so that a port is not there before the question; no question
+ * is asked twice at once, which would double what a guess may meet; and the first
+ * wrong answer is the last: the question is asked over TCP then.  That leaves one
+ * guess at 16 bits of number and a bit for each letter of the name.
+ */
 #include "upstream.h"
 
 #include "base/own.h"
@@ -7,56 +17,112 @@
 /* Debian 12 has c-ares 1.18, which has nothing in place of what 1.34 deprecates. */
 #define CARES_NO_DEPRECATED
 #include <ares.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
 
 /* Two rounds of three resolvers stay below the five seconds after which the C
  * libraries ask again. */
 #define ANSWER_MS 750
 #define ROUNDS 2
+#define BUCKETS 1024
+#define BYTES_MOST 4096		/* of a datagram; what is cut is asked for over TCP */
 
 struct resolver {
-	ares_channel channel;
+	struct sockaddr_storage address;
+	socklen_t size;
+	ares_channel stream;	/* over TCP */
 };
+
+/* One of those who want the same. */
+struct waiter {
+	struct waiter *next;
+	void (*done)(void *data, const struct dns_answer *answer);
+	void *data;
+};
+
+struct ask {
+	TAILQ_ENTRY(ask) sent;	/* while it has a socket */
+	struct ask *next;	/* in its bucket */
+	struct upstream *upstream;
+	struct waiter *first, **last;
+	int socket;		/* -1: asked over TCP */
+	uint64_t ends_ms;
+	unsigned at, tries;	/* the resolver asked, how many were */
+	uint16_t type;
+	uint8_t question[DNS_ASKING];
+	char name[NAME_SIZE];
+};
+
+TAILQ_HEAD(sent, ask);
 
 struct upstream {
 	struct resolver resolvers[UPSTREAM_RESOLVERS];
 	unsigned count;
 	unsigned preferred;	/* the one that answered last */
+	uint32_t seed;
+	struct sent sent;	/* by UDP, the one that gives up first in front */
+	struct ask *buckets[BUCKETS];
+	struct ask *watched[UPSTREAM_QUESTIONS];	/* by poll, in its order */
+	unsigned watched_count;
 };
 
-struct ask {
-	struct upstream *upstream;
-	void (*done)(void *data, const struct dns_answer *answer);
-	void *data;
-	unsigned at, tries;	/* the resolver asked, how many were */
-	uint16_t type;
-	char name[NAME_SIZE];
-};
+static uint64_t now_ms(void)
+{
+	struct timespec now;
 
-static int open_one(struct resolver *resolver, const char *address,
-		    struct error *error)
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- the resolvers --------------------------------------------------------------- */
+
+static int open_stream(struct resolver *resolver, const char *address,
+		       struct error *error)
 {
 	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_USEVC,
 		.timeout = ANSWER_MS,
 		.tries = 1,
-		.ednspsz = DNS_UDP_MOST,
 		.lookups = (char []){ "b" },	/* never a file */
 	};
 	char server[64];
 
 	snprintf(server, sizeof(server), strchr(address, ':') ? "[%s]:53" : "%s:53",
 		 address);
-	int failed = ares_init_options(&resolver->channel, &options,
+	int failed = ares_init_options(&resolver->stream, &options,
 				       ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS |
-					       ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
-					       ARES_OPT_LOOKUPS);
+					       ARES_OPT_TRIES | ARES_OPT_LOOKUPS);
 	if (failed)
 		return error_set(error, EIO, "resolver %s: %s", address,
 				 ares_strerror(failed));
-	failed = ares_set_servers_ports_csv(resolver->channel, server);
+	failed = ares_set_servers_ports_csv(resolver->stream, server);
 	return failed ? error_set(error, EINVAL, "resolver %s: %s", address,
 				  ares_strerror(failed)) : 0;
+}
+
+static int open_one(struct resolver *resolver, const char *address,
+		    struct error *error)
+{
+	struct sockaddr_in *four = (void *)&resolver->address;
+	struct sockaddr_in6 *six = (void *)&resolver->address;
+
+	if (inet_pton(AF_INET, address, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons(53);
+		resolver->size = sizeof(*four);
+	} else if (inet_pton(AF_INET6, address, &six->sin6_addr) == 1) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons(53);
+		resolver->size = sizeof(*six);
+	} else {
+		return error_set(error, EINVAL, "resolver %s: no address", address);
+	}
+	return open_stream(resolver, address, error);
 }
 
 int upstream_open(const char *resolvers, struct upstream **ret_upstream,
@@ -68,6 +134,9 @@ int upstream_open(const char *resolvers, struct upstream **ret_upstream,
 
 	if (!upstream)
 		return error_errno(error, ENOMEM, "resolvers");
+	TAILQ_INIT(&upstream->sent);
+	if (getrandom(&upstream->seed, sizeof(upstream->seed), 0) < 0)
+		failed = error_errno(error, errno, "resolvers: random numbers");
 	if (ares_library_init(ARES_LIB_INIT_ALL))
 		failed = error_set(error, EIO, "resolvers: c-ares");
 	for (const char *at = resolvers; *at && !failed;) {
@@ -91,18 +160,117 @@ int upstream_open(const char *resolvers, struct upstream **ret_upstream,
 	return 0;
 }
 
+/* Without telling those who wait. */
+static void free_ask(struct ask *ask)
+{
+	while (ask->first) {
+		struct waiter *gone = ask->first;
+		ask->first = gone->next;
+		free(gone);
+	}
+	own_close(&ask->socket);
+	free(ask);
+}
+
 void upstream_close(struct upstream *upstream)
 {
-	for (unsigned i = 0; upstream && i < upstream->count; i++)
-		if (upstream->resolvers[i].channel)
-			ares_destroy(upstream->resolvers[i].channel);
+	struct ask *ask;
+
+	if (!upstream)
+		return;
+	/* What is asked over TCP, its channel gives back. */
+	while ((ask = TAILQ_FIRST(&upstream->sent))) {
+		TAILQ_REMOVE(&upstream->sent, ask, sent);
+		free_ask(ask);
+	}
+	for (unsigned i = 0; i < upstream->count; i++)
+		if (upstream->resolvers[i].stream)
+			ares_destroy(upstream->resolvers[i].stream);
 	ares_library_cleanup();
 	free(upstream);
 }
 
-static void ask_next(struct ask *ask);
+/* ---- questions under way ----------------------------------------------------------- */
 
-static void answered(void *data, int status, int timeouts, unsigned char *bytes,
+/* FNV with a seed: agents choose the names. */
+static struct ask **find(struct upstream *upstream, const char *name, uint16_t type)
+{
+	uint32_t hash = (2166136261U ^ upstream->seed ^ type) * 16777619U;
+
+	for (const char *at = name; *at; at++)
+		hash = (hash ^ (uint8_t)*at) * 16777619U;
+	struct ask **place = &upstream->buckets[(hash ^ hash >> 16) % BUCKETS];
+	while (*place && ((*place)->type != type || strcmp((*place)->name, name)))
+		place = &(*place)->next;
+	return place;
+}
+
+/* Tells all who wait. */
+static void settle(struct ask *ask, const struct dns_answer *answer)
+{
+	struct upstream *upstream = ask->upstream;
+
+	/* Nobody joins it any more. */
+	*find(upstream, ask->name, ask->type) = ask->next;
+	if (answer)
+		upstream->preferred = ask->at;
+	for (struct waiter *at = ask->first; at; at = at->next)
+		at->done(at->data, answer);
+	free_ask(ask);
+}
+
+static int is_good(const struct dns_answer *answer)
+{
+	return answer->rcode == DNS_NOERROR || answer->rcode == DNS_NXDOMAIN;
+}
+
+/* By UDP, from a port that the kernel draws.  Returns 0 or a negative errno. */
+static int send_question(struct ask *ask)
+{
+	struct upstream *upstream = ask->upstream;
+	const struct resolver *resolver = &upstream->resolvers[ask->at];
+	uint8_t dice[DNS_DICE];
+
+	if (getrandom(dice, sizeof(dice), 0) != sizeof(dice))
+		return -EAGAIN;
+	/* There are resolvers that know nothing of EDNS: without, the second time. */
+	size_t length = dns_write_question(ask->question, dice, ask->name, ask->type,
+					   ask->tries <= upstream->count);
+	OWN_FD fd = socket(resolver->address.ss_family,
+			   SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&resolver->address,
+			      resolver->size) < 0 ||
+	    send(fd, ask->question, length, MSG_NOSIGNAL) < 0)
+		return -errno;
+	ask->socket = own_take_fd(&fd);
+	ask->ends_ms = now_ms() + ANSWER_MS;
+	TAILQ_INSERT_TAIL(&upstream->sent, ask, sent);
+	return 0;
+}
+
+static void stop_waiting(struct ask *ask)
+{
+	TAILQ_REMOVE(&ask->upstream->sent, ask, sent);
+	own_close(&ask->socket);
+}
+
+/* The next resolver, until each was asked in every round. */
+static void ask_next(struct ask *ask)
+{
+	struct upstream *upstream = ask->upstream;
+
+	while (ask->tries < upstream->count * ROUNDS) {
+		if (ask->tries++)
+			ask->at = (ask->at + 1) % upstream->count;
+		if (!send_question(ask))
+			return;
+	}
+	settle(ask, NULL);
+}
+
+/* ---- over TCP ------------------------------------------------------------------------ */
+
+static void streamed(void *data, int status, int timeouts, unsigned char *bytes,
 		     int length)
 {
 	struct ask *ask = data;
@@ -111,94 +279,186 @@ static void answered(void *data, int status, int timeouts, unsigned char *bytes,
 	(void)timeouts;
 	/* The whole process ends. */
 	if (status == ARES_EDESTRUCTION) {
-		free(ask);
+		free_ask(ask);
 		return;
 	}
-	int good = bytes && length > 0 &&
-		   (status == ARES_SUCCESS || status == ARES_ENODATA ||
-		    status == ARES_ENOTFOUND) &&
-		   dns_read_answer(bytes, (size_t)length, ask->name, ask->type,
-				   &answer) == 0 &&
-		   (answer.rcode == DNS_NOERROR || answer.rcode == DNS_NXDOMAIN);
-	if (!good && ask->tries < ask->upstream->count * ROUNDS) {
-		ask->at = (ask->at + 1) % ask->upstream->count;
+	if (bytes && length > 0 &&
+	    (status == ARES_SUCCESS || status == ARES_ENODATA ||
+	     status == ARES_ENOTFOUND) &&
+	    !dns_read_answer(bytes, (size_t)length, ask->name, ask->type, &answer) &&
+	    is_good(&answer))
+		settle(ask, &answer);
+	else
+		ask_next(ask);
+}
+
+/* The same resolver. */
+static void ask_stream(struct ask *ask)
+{
+	ares_query(ask->upstream->resolvers[ask->at].stream, ask->name, 1, ask->type,
+		   streamed, ask);
+}
+
+/* ---- by UDP -------------------------------------------------------------------------- */
+
+/* The port is new, hence no late answer to another question comes: what is not
+ * exactly the answer to this one comes of a resolver that does not keep the case,
+ * or of somebody who guesses. */
+static void hear(struct ask *ask)
+{
+	uint8_t bytes[BYTES_MOST];
+	struct dns_answer answer;
+
+	ssize_t got = recv(ask->socket, bytes, sizeof(bytes), MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	stop_waiting(ask);
+	if (got < 0) {
 		ask_next(ask);
 		return;
 	}
-	if (good)
-		ask->upstream->preferred = ask->at;
-	ask->done(ask->data, good ? &answer : NULL);
-	free(ask);
+	size_t length = (size_t)got;
+	if (!dns_answers(bytes, length, ask->question) ||
+	    dns_read_answer(bytes, length, ask->name, ask->type, &answer) ||
+	    answer.truncated)
+		ask_stream(ask);
+	else if (is_good(&answer))
+		settle(ask, &answer);
+	else
+		ask_next(ask);
 }
 
-static void ask_next(struct ask *ask)
+static void give_up(struct upstream *upstream)
 {
-	ask->tries++;
-	ares_query(ask->upstream->resolvers[ask->at].channel, ask->name, 1,
-		   ask->type, answered, ask);
+	uint64_t now = now_ms();
+	struct ask *ask;
+
+	while ((ask = TAILQ_FIRST(&upstream->sent)) && ask->ends_ms <= now) {
+		stop_waiting(ask);
+		ask_next(ask);
+	}
+}
+
+/* ---- what the porter calls ------------------------------------------------------------ */
+
+static int join(struct ask *ask,
+		void (*done)(void *data, const struct dns_answer *answer), void *data)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (!waiter)
+		return -ENOMEM;
+	*waiter = (struct waiter){ NULL, done, data };
+	*ask->last = waiter;
+	ask->last = &waiter->next;
+	return 0;
 }
 
 void upstream_ask(struct upstream *upstream, const char *name, uint16_t type,
 		  void (*done)(void *data, const struct dns_answer *answer),
 		  void *data)
 {
-	struct ask *ask = upstream->count ? calloc(1, sizeof(*ask)) : NULL;
+	struct ask **place = find(upstream, name, type), *ask = *place;
+	int is_new = !ask;
 
-	if (!ask) {
+	if (is_new)
+		ask = calloc(1, sizeof(*ask));
+	if (ask && is_new) {
+		ask->upstream = upstream;
+		ask->last = &ask->first;
+		ask->socket = -1;
+		ask->at = upstream->preferred;
+		ask->type = type;
+		snprintf(ask->name, sizeof(ask->name), "%s", name);
+	}
+	if (!ask || join(ask, done, data) < 0) {
+		if (is_new)
+			free(ask);
 		done(data, NULL);
 		return;
 	}
-	*ask = (struct ask){ .upstream = upstream, .done = done, .data = data,
-			     .at = upstream->preferred, .type = type };
-	snprintf(ask->name, sizeof(ask->name), "%s", name);
+	if (!is_new)
+		return;
+	*place = ask;
 	ask_next(ask);
+}
+
+static unsigned watch_stream(ares_channel channel, struct pollfd *ret_sockets,
+			     unsigned room, int *timeout_ms)
+{
+	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
+	struct timeval most = { 0, 0 };
+	unsigned count = 0;
+
+	int wanted = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+	for (unsigned s = 0; s < ARES_GETSOCK_MAXNUM; s++) {
+		int in = ARES_GETSOCK_READABLE(wanted, s) != 0;
+		int out = ARES_GETSOCK_WRITABLE(wanted, s) != 0;
+		if ((in || out) && count < room)
+			ret_sockets[count++] = (struct pollfd){
+				sockets[s], (short)((in ? POLLIN : 0) |
+						    (out ? POLLOUT : 0)), 0 };
+	}
+	const struct timeval *next = ares_timeout(channel, NULL, &most);
+	long ms = next ? next->tv_sec * 1000 + (next->tv_usec + 999) / 1000 : 0;
+	if (next && (*timeout_ms < 0 || ms < *timeout_ms))
+		*timeout_ms = (int)ms;
+	return count;
 }
 
 unsigned upstream_watch(struct upstream *upstream, struct pollfd *ret_sockets,
 			int *timeout_ms)
 {
+	struct ask *ask = TAILQ_FIRST(&upstream->sent);
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < upstream->count; i++) {
-		ares_channel channel = upstream->resolvers[i].channel;
-		ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-		struct timeval most = { 0, 0 }, *next;
-		int wanted = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
-		for (unsigned s = 0; s < ARES_GETSOCK_MAXNUM; s++) {
-			short events = (short)((ARES_GETSOCK_READABLE(wanted, s) ?
-							POLLIN : 0) |
-					       (ARES_GETSOCK_WRITABLE(wanted, s) ?
-							POLLOUT : 0));
-			if (events && count < UPSTREAM_SOCKETS)
-				ret_sockets[count++] = (struct pollfd){
-					sockets[s], events, 0 };
-		}
-		next = ares_timeout(channel, NULL, &most);
-		if (!next)
-			continue;
-		long ms = next->tv_sec * 1000 + (next->tv_usec + 999) / 1000;
-		if (*timeout_ms < 0 || ms < *timeout_ms)
-			*timeout_ms = (int)ms;
+	if (ask) {
+		uint64_t now = now_ms();
+		int left = ask->ends_ms <= now ? 0 : (int)(ask->ends_ms - now);
+		if (*timeout_ms < 0 || left < *timeout_ms)
+			*timeout_ms = left;
 	}
+	for (; ask && count < UPSTREAM_QUESTIONS; ask = TAILQ_NEXT(ask, sent)) {
+		upstream->watched[count] = ask;
+		ret_sockets[count++] = (struct pollfd){ ask->socket, POLLIN, 0 };
+	}
+	upstream->watched_count = count;
+	for (unsigned i = 0; i < upstream->count; i++)
+		count += watch_stream(upstream->resolvers[i].stream,
+				      ret_sockets + count,
+				      UPSTREAM_SOCKETS - count, timeout_ms);
 	return count;
 }
 
 /* Which channel a socket is of is not kept: a channel passes over a socket that
  * it does not know. */
+static void work_stream(ares_channel channel, const struct pollfd *sockets,
+			unsigned count)
+{
+	for (unsigned s = 0; s < count; s++) {
+		int failed = sockets[s].revents & (POLLERR | POLLHUP);
+		int in = sockets[s].revents & POLLIN || failed;
+		int out = sockets[s].revents & POLLOUT;
+		if (in || out)
+			ares_process_fd(channel,
+					in ? sockets[s].fd : ARES_SOCKET_BAD,
+					out ? sockets[s].fd : ARES_SOCKET_BAD);
+	}
+	ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+}
+
 void upstream_work(struct upstream *upstream, const struct pollfd *sockets,
 		   unsigned count)
 {
-	for (unsigned i = 0; i < upstream->count; i++) {
-		ares_channel channel = upstream->resolvers[i].channel;
-		for (unsigned s = 0; s < count; s++) {
-			int failed = sockets[s].revents & (POLLERR | POLLHUP);
-			int in = sockets[s].revents & POLLIN || failed;
-			int out = sockets[s].revents & POLLOUT;
-			if (in || out)
-				ares_process_fd(channel,
-						in ? sockets[s].fd : ARES_SOCKET_BAD,
-						out ? sockets[s].fd : ARES_SOCKET_BAD);
-		}
-		ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	}
+	unsigned datagrams = upstream->watched_count;
+
+	/* Nothing else than its own socket ends one of those watched. */
+	for (unsigned i = 0; i < datagrams && i < count; i++)
+		if (sockets[i].revents)
+			hear(upstream->watched[i]);
+	upstream->watched_count = 0;
+	for (unsigned i = 0; i < upstream->count && datagrams <= count; i++)
+		work_stream(upstream->resolvers[i].stream, sockets + datagrams,
+			    count - datagrams);
+	give_up(upstream);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Asking the node's resolvers: one after the other, the one that answered last
- * first.  The only user of c-ares, which has one channel per resolver here: how
- * it chooses among several differs between its versions, and an unreachable first
- * one must not cost every lookup its time.
+ * first, so that an unreachable first one does not cost every lookup its time.
+ * By UDP first; over TCP what was truncated, and what somebody may have forged.
+ * The only user of c-ares, which has one channel for the TCP of each resolver
+ * here: its UDP has one port for all questions, or a few, differing between its
+ * versions.
  */
 #ifndef PORTER_UPSTREAM_H
 #define PORTER_UPSTREAM_H
@@ -14,7 +16,8 @@
 #include <poll.h>
 
 #define UPSTREAM_RESOLVERS 3
-#define UPSTREAM_SOCKETS 48	/* of all resolvers together */
+#define UPSTREAM_QUESTIONS 4096	/* at once; each has a socket */
+#define UPSTREAM_SOCKETS (UPSTREAM_QUESTIONS + 48)	/* with those of TCP */
 
 struct upstream;
 
@@ -24,8 +27,9 @@ int upstream_open(const char *resolvers, struct upstream **ret_upstream,
 		  struct error *error);
 void upstream_close(struct upstream *upstream);
 
-/* Asks for `name` and calls done(data, answer) once, maybe at once; `answer` is
- * NULL when no resolver gave one. */
+/* Asks for `name` (as dns_read_question gives it) and calls done(data, answer)
+ * once, maybe at once; `answer` is NULL when no resolver gave one.  What is asked
+ * for already is not asked for again: all get the same answer. */
 void upstream_ask(struct upstream *upstream, const char *name, uint16_t type,
 		  void (*done)(void *data, const struct dns_answer *answer),
 		  void *data);

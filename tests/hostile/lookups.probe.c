@@ -7,6 +7,9 @@
  *   hold NAME PORT           asks, connects, asks again, uses the connection
  *   malformed NAME           questions that are none, and NAME last
  *   flood NAME               as many as go out, until it is killed
+ *   many NAME RCODE          20 questions at once, which differ in number and case, with
+ *                            a letter of its own each for a '#'; how many are answered
+ *                            as they were asked and with RCODE
  *   reset NAME               asks over TCP, resets the connections, asks once more
  *   where NAME               asks over TCP and says who answers
  *   forge SLOT PORT NAME     asks as if it were the agent in SLOT
@@ -212,6 +215,38 @@ static int where(const char *name)
 	return 0;
 }
 
+static int many(const char *name, const char *rcode)
+{
+	enum { COUNT = 20 };
+	unsigned char asked[COUNT][512], bytes[2048];
+	int fd = open_socket(SOCK_DGRAM, 10), right = 0;
+	size_t length = strlen(name) + 18;
+
+	if (length > 512 ||
+	    connect(fd, (struct sockaddr *)&resolver, sizeof(resolver)) < 0)
+		return 1;
+	for (unsigned i = 0; i < COUNT; i++) {
+		char spelled[256];
+		snprintf(spelled, sizeof(spelled), "%s", name);
+		for (char *at = spelled; *at; at++)
+			if (*at == '#')
+				*at = (char)('a' + i);
+		/* The numbers of these letters in binary. */
+		for (unsigned bit = 0; bit < 5 && spelled[bit]; bit++)
+			if (i >> bit & 1 && spelled[bit] >= 'a')
+				spelled[bit] = (char)(spelled[bit] - 'a' + 'A');
+		question(asked[i], spelled);
+		asked[i][1] = (unsigned char)i;
+		send(fd, asked[i], length, 0);
+	}
+	for (int i = 0; i < COUNT && recv(fd, bytes, sizeof(bytes), 0) > 12; i++)
+		right += bytes[1] < COUNT && bytes[0] == 0x12 &&
+			 !memcmp(bytes + 12, asked[bytes[1]] + 12, length - 12) &&
+			 (bytes[3] & 15) == *rcode - '0';
+	printf("%d of %d\n", right, COUNT);
+	return 0;
+}
+
 /* Eight are all that one agent may have. */
 static int reset(const char *name)
 {
@@ -278,6 +313,8 @@ int main(int count, char **words)
 		return malformed(words[2]);
 	if (count == 3 && !strcmp(words[1], "flood"))
 		flood(words[2]);
+	if (count == 4 && !strcmp(words[1], "many"))
+		return many(words[2], words[3]);
 	if (count == 3 && !strcmp(words[1], "reset"))
 		return reset(words[2]);
 	if (count == 3 && !strcmp(words[1], "where"))

@@ -102,6 +102,35 @@ otherquestion rcode 2:
 pointer rcode 2:
 silent rcode 2:
 TABLE
+# ---- somebody answers in the resolver's name ----------------------------------------
+# He does not see the questions.  What he is told of the port, in /proc/net/udp, is of
+# one question; and he has one guess.
+for how in flipped guessed; do
+	: >"$DNS_LOG"
+	inside "$WORK/lookups" ask "$how.evil.test"
+	is "an answer that is $how: the one over TCP is told" "$OUT" "rcode 0: $NET4.3"
+	is "… after one question by UDP" "$(cut -d' ' -f3 "$DNS_LOG" | sed 's/[0-9].*/udp/')" "udp
+tcp"
+done
+: >"$DNS_LOG"
+inside "$WORK/lookups" many silent.evil.test 2
+is "the same question many times: each is answered as it was spelled" "$OUT" "20 of 20"
+is "… and it is asked for once, and once more" "$(wc -l <"$DNS_LOG")" 2
+is "… each was recorded" "$(record | grep -c 'lookup silent.evil.test')" 20
+: >"$DNS_LOG"
+inside "$WORK/lookups" many silent#.evil.test 2
+is "many questions at once" "$OUT" "20 of 20"
+is "… each comes from a port of its own" "$(head -n 20 "$DNS_LOG" | cut -d' ' -f3 | sort -u | wc -l)" 20
+ok "… in a spelling of its own" test "$(head -n 20 "$DNS_LOG" | cut -d. -f4- | sort -u | wc -l)" -gt 5
+for i in 1 2; do
+	ambit run --quiet --profile bounded --name "asks-$i" -- "$WORK/lookups" later late.evil.test 7000 0 \
+		>"$TAP_DIRECTORY/late.$i" &
+	eval "LATE$i=\$!"
+done
+wait "$LATE1" "$LATE2"
+is "two agents wait for one answer: each has it admitted" "$(cat "$TAP_DIRECTORY"/late.?)" "connected
+connected"
+
 inside "$WORK/lookups" ask good.evil.test
 is "after all of these it still answers" "$OUT" "rcode 0: $NET4.3"
 inside "$WORK/lookups" ask many.evil.test

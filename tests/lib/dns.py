@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A resolver that an attacker controls, for tests: what it answers is chosen by the
-first label of the name.  Writes every name that it is asked for to LOG, a line each.
+first label of the name.  Writes what it is asked for to LOG, a line each: name, type,
+"tcp" or the port that asks, the name as it was spelled.
 
     dns.py ADDRESS LOG SERVER OTHER      says "ready" when it listens
 """
@@ -10,6 +11,7 @@ import sys
 import threading
 
 ADDRESS, LOG, SERVER, OTHER = sys.argv[1:5]
+FORGED = "198.18.0.251"
 COUNT = {}
 
 
@@ -84,12 +86,25 @@ def answers(label, name, kind):
         return [], 3
     if label == "broken":
         return [], 2
-    if kind == 1 and label.startswith("good"):
+    if kind == 1 and label.startswith(("good", "flipped", "guessed", "late")):
         return [a(SERVER)], 0
     return [], 0
 
 
-def answer(query, stream):
+def forgeries(query, question, label):
+    """What somebody sends in our name who knows the port and guesses the rest; the
+    last guess of four is right."""
+    guesses = [1, 2, 3, 0]
+    if label == "flipped":
+        guesses = [0]
+        question = question[:-4].swapcase() + question[-4:]
+    return [bytes([query[0], query[1] ^ guess]) + b"\x81\x80\0\1\0\1\0\0\0\0" + question
+            + a(FORGED) for guess in guesses]
+
+
+def answer(query, port=None):
+    """What goes back, or a list of it.  No port: asked over TCP."""
+    stream = port is None
     at, labels = 12, []
     while query[at]:
         labels.append(query[at + 1:at + 1 + query[at]].decode("latin-1"))
@@ -98,10 +113,16 @@ def answer(query, stream):
     question = query[12:at + 5]
     name = ".".join(labels).lower()
     with open(LOG, "a") as log:
-        log.write(f"{name} {kind}{' tcp' if stream else ''}\n")
+        log.write(f"{name} {kind} {port or 'tcp'} {'.'.join(labels)}\n")
     label = labels[0].lower()
-    if label == "silent":
+    if label.startswith("silent"):
         return None
+    if label == "late":
+        COUNT[name] = COUNT.get(name, 0) + 1
+        if COUNT[name] == 1:
+            return None
+    if label in ("flipped", "guessed") and not stream:
+        return forgeries(query, question, label)
     if label == "short":
         return query[:2] + b"\x81\x80\0\1"
     if label == "garbage":
@@ -133,7 +154,7 @@ def serve_stream(listener):
                     size = peer.recv(2)
                     if len(size) < 2:
                         break
-                    reply = answer(peer.recv(struct.unpack(">H", size)[0]), True)
+                    reply = answer(peer.recv(struct.unpack(">H", size)[0]))
                     if reply:
                         peer.sendall(struct.pack(">H", len(reply)) + reply)
             except OSError:
@@ -148,8 +169,9 @@ print("ready", flush=True)
 while True:
     query, client = datagrams.recvfrom(4096)
     try:
-        reply = answer(query, False)
+        reply = answer(query, client[1])
     except IndexError:
         continue
-    if reply:
-        datagrams.sendto(reply, client)
+    for one in reply if isinstance(reply, list) else [reply]:
+        if one:
+            datagrams.sendto(one, client)

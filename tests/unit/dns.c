@@ -222,11 +222,70 @@ static void test_answers(void)
 	}
 	is_int(answered(&message, message.length, &answer), 0, "40 addresses");
 	is_int(answer.count, AMBIT_ANSWERS, "are as many as fit");
+	is_int(answer.truncated, 0, "none of them cut off");
+	message.at[2] |= 2;
+	is_int(answered(&message, message.length, &answer) + answer.truncated, 1,
+	       "or so it says");
+}
+
+/* ---- our own questions ----------------------------------------------------------- */
+
+/* What a resolver makes of a question: the same with another flag. */
+static void test_asking(void)
+{
+	uint8_t dice[DNS_DICE] = { 0x12, 0x34 }, bytes[DNS_ASKING], back[DNS_ASKING];
+	struct dns_question question;
+
+	size_t length = dns_write_question(bytes, dice, "crm-1.te_st", DNS_AAAA, 1);
+	is_int(dns_read_question(bytes, length, &question), DNS_NOERROR, "a question of ours");
+	is_string(question.name, "crm-1.te_st", "has the name");
+	ok(!memcmp(question.wire, "\5crm-1\5te_st", 13), "in lower case with these dice");
+	is_int(question.id, 0x1234, "the number that was thrown");
+	is_int(question.type, DNS_AAAA, "the type");
+	is_int(question.recursion && question.edns && question.size == DNS_UDP_MOST, 1,
+	       "wants recursion and has room");
+	length = dns_write_question(bytes, dice, long_name(253), DNS_A, 1);
+	is_int((long long)length, DNS_ASKING, "253 bytes are the most");
+	is_int(dns_read_question(bytes, length, &question), DNS_NOERROR, "which are a name");
+
+	memset(dice + 2, 0xff, sizeof(dice) - 2);
+	dice[2] = 0x0a;
+	length = dns_write_question(bytes, dice, "crm-1.te_st.test", DNS_A, 0);
+	ok(!memcmp(bytes + 12, "\5cRm-1\5te_ST\4TEST", 18), "each letter as its bit says");
+	is_int(bytes[11], 0, "without EDNS if need be");
+
+	memcpy(back, bytes, length);
+	ok(!dns_answers(back, length, bytes), "a question is no answer");
+	back[2] |= 0x80;
+	ok(dns_answers(back, length, bytes), "the answer to it");
+	for (size_t i = 0, taken = 0; i < length; i++) {
+		taken += (size_t)dns_answers(back, i, bytes);
+		if (i + 1 == length)
+			is_int((long long)taken, 0, "no beginning of it");
+	}
+	static const struct {
+		size_t at;
+		uint8_t change;
+		const char *what;
+	} wrong[] = {
+		{ 0, 1, "another number" }, { 1, 0x80, "another number, its end" },
+		{ 2, 0x08, "another operation" }, { 5, 3, "two questions" },
+		{ 12, 1, "another length of a label" }, { 13, 0x20, "another case" },
+		{ 28, 0x20, "another case, at the end" }, { 16, 1, "another name" },
+		{ 31, 2, "another type" }, { 33, 2, "another class" },
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		back[wrong[i].at] ^= wrong[i].change;
+		ok(!dns_answers(back, length, bytes), wrong[i].what);
+		back[wrong[i].at] ^= wrong[i].change;
+	}
+	ok(dns_answers(back, length, bytes), "and again the right one");
 }
 
 int main(void)
 {
 	test_questions();
+	test_asking();
 	test_answers();
 	return done_testing();
 }
