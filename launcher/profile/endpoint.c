@@ -4,7 +4,9 @@
 
 #include "../base/number.h"
 
+#include <ambit/blocks.h>
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,14 +88,14 @@ static const char *address_wrong(const uint8_t address[16], unsigned prefix,
 	return NULL;
 }
 
-/* 1: it is no address at all; 0 and negative: as word_endpoint. */
-static int address(const char *text, struct profile_endpoint *endpoint,
-		   const char **ret_expected)
+int word_block(const char *text, struct profile_block *ret_block,
+	       const char **ret_expected)
 {
-	char host[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN + 8];
+	struct profile_block block = { .prefix = 0 };
+	char host[INET6_ADDRSTRLEN];
 	const char *slash = strchr(text, '/');
 	size_t length = slash ? (size_t)(slash - text) : strlen(text);
-	uint8_t bytes[16];
+	uint8_t *bytes = block.address;
 	uint64_t prefix;
 
 	if (length >= sizeof(host))
@@ -108,22 +110,80 @@ static int address(const char *text, struct profile_endpoint *endpoint,
 	if (slash && number_parse(slash + 1, strlen(slash + 1), prefix, &prefix))
 		return refuse(ret_expected, v4 ? "a prefix of 0 to 32 was expected" :
 					    "a prefix of 0 to 128 was expected");
-	unsigned bits = (unsigned)prefix + (v4 ? 96 : 0);
-	const char *wrong = address_wrong(bytes, bits, v4);
+	block.prefix = (uint8_t)(prefix + (v4 ? 96 : 0));
+	const char *wrong = address_wrong(bytes, block.prefix, v4);
 	if (wrong)
 		return refuse(ret_expected, wrong);
-	memcpy(endpoint->address, bytes, sizeof(bytes));
-	endpoint->prefix = (uint8_t)bits;
-	endpoint->kind = bits == 128 ? PROFILE_ENDPOINT_ADDRESS :
-				       PROFILE_ENDPOINT_BLOCK;
 	if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? bytes + 12 : bytes, host,
 		       sizeof(host)))
 		return refuse(ret_expected, "an address was expected");
-	if (bits == 128)
-		snprintf(to, sizeof(to), "%s", host);
+	if (block.prefix == 128)
+		snprintf(block.text, sizeof(block.text), "%s", host);
 	else
-		snprintf(to, sizeof(to), "%s/%u", host, (unsigned)prefix);
-	return keep(endpoint, to, ret_expected);
+		snprintf(block.text, sizeof(block.text), "%s/%u", host,
+			 (unsigned)prefix);
+	*ret_block = block;
+	return 0;
+}
+
+static int in_any(const struct profile_block *block,
+		  const struct ambit_block *blocks, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t wire[2] = { htobe64(blocks[i].high), htobe64(blocks[i].low) };
+		struct profile_block outer = { .prefix = (uint8_t)blocks[i].prefix };
+		memcpy(outer.address, wire, sizeof(wire));
+		if (profile_block_holds(&outer, block->address, block->prefix))
+			return 1;
+	}
+	return 0;
+}
+
+#define IN_ANY(block, blocks) \
+	in_any(block, blocks, sizeof(blocks) / sizeof(*(blocks)))
+
+int word_private(const char *text, struct profile_block *ret_block,
+		 const char **ret_expected)
+{
+	static const struct ambit_block reserved[] = { AMBIT_RESERVED_BLOCKS };
+	static const struct ambit_block private[] = { AMBIT_PRIVATE_BLOCKS };
+	struct profile_block block;
+
+	int result = word_block(text, &block, ret_expected);
+	if (result == 1)
+		return refuse(ret_expected, "an address or a CIDR block was "
+			      "expected");
+	if (result < 0)
+		return result;
+	/* The kernel lets no name lead there. */
+	if (IN_ANY(&block, reserved))
+		return refuse(ret_expected, "no name leads there: an entry with "
+			      "exactly that address in \"to\" was expected");
+	/* Who reads a public block here would take it for a bound of the name's
+	 * public answers, which it is not. */
+	if (!IN_ANY(&block, private))
+		return refuse(ret_expected, "not private: a block within 10.0.0.0/8, "
+			      "172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 or "
+			      "fc00::/7 was expected; public answers are reached "
+			      "without");
+	*ret_block = block;
+	return 0;
+}
+
+/* 1: it is no address at all; 0 and negative: as word_endpoint. */
+static int address(const char *text, struct profile_endpoint *endpoint,
+		   const char **ret_expected)
+{
+	struct profile_block block;
+
+	int result = word_block(text, &block, ret_expected);
+	if (result)
+		return result;
+	memcpy(endpoint->address, block.address, sizeof(block.address));
+	endpoint->prefix = block.prefix;
+	endpoint->kind = block.prefix == 128 ? PROFILE_ENDPOINT_ADDRESS :
+					       PROFILE_ENDPOINT_BLOCK;
+	return keep(endpoint, block.text, ret_expected);
 }
 
 /* Checks and lower-cases the labels of `name` in place; returns their number,

@@ -146,6 +146,43 @@ static int unix_entry(struct parse *parse, const char *path,
 	return 0;
 }
 
+/* The private blocks in which a name's answers may lie. */
+static int take_addresses(struct parse *parse, const char *path,
+			  const struct raw_endpoint *raw,
+			  struct profile_endpoint *endpoint)
+{
+	char below[96];
+
+	int result = room(parse, raw->addresses_count, sizeof(*endpoint->addresses),
+			  &endpoint->addresses);
+	if (result < 0)
+		return result;
+	snprintf(below, sizeof(below), "%s.addresses", path);
+	if (raw->addresses_count && endpoint->kind != PROFILE_ENDPOINT_NAME)
+		return parse_wrong(parse, below, "only a name leads to addresses: "
+				   "leave it out");
+	for (unsigned i = 0; i < raw->addresses_count; i++) {
+		struct profile_block *block = &endpoint->addresses[i];
+		const char *expected = "";
+		snprintf(below, sizeof(below), "%s.addresses[%u]", path, i);
+		if (word_private(raw->addresses[i], block, &expected) < 0)
+			return parse_wrong(parse, below, "%s: %s",
+					   source_quote(raw->addresses[i]).text,
+					   expected);
+		for (unsigned j = 0; j < i; j++) {
+			const struct profile_block *other = &endpoint->addresses[j];
+			if (profile_block_holds(other, block->address, block->prefix) ||
+			    profile_block_holds(block, other->address, other->prefix))
+				return parse_wrong(parse, below, "%s: and addresses"
+						   "[%u] lie in one another: one of "
+						   "them was expected", block->text,
+						   j);
+		}
+		endpoint->address_count++;
+	}
+	return 0;
+}
+
 static int holds_port(const struct profile_endpoint *endpoint, uint16_t port)
 {
 	for (unsigned i = 0; i < endpoint->port_count; i++)
@@ -237,6 +274,9 @@ int parse_egress(struct parse *parse)
 		if (!result)
 			result = parse_rows(parse, path, tool_row, 1,
 					    &raw->egress[i], endpoint);
+		if (!result)
+			result = take_addresses(parse, path, &raw->egress[i],
+						endpoint);
 		if (!result)
 			result = take_ports(parse, path, &raw->egress[i], endpoint);
 	}

@@ -252,6 +252,24 @@ static void print_endpoint(const struct profile_endpoint *endpoint,
 			 endpoint->protocol == PROFILE_UDP ? "udp" : "tcp");
 }
 
+/* Where the name may lead beside public addresses. */
+static int add_addresses(struct builder *builder, unsigned index)
+{
+	const struct profile_endpoint *endpoint = &builder->profile->egress[index];
+	int result = 0;
+
+	for (unsigned i = 0; i < endpoint->address_count && !result; i++) {
+		result = add(builder, "answers there are admitted for this entry; "
+			     "other private ones are withheld",
+			     "egress[%u] private answers in %s", index,
+			     endpoint->addresses[i].text);
+		if (!result)
+			refuse_unless(builder, builder->layers->names, "names are not "
+				      "resolved on this node");
+	}
+	return result;
+}
+
 static int add_endpoint(struct builder *builder, unsigned index)
 {
 	const struct profile_endpoint *endpoint = &builder->profile->egress[index];
@@ -280,8 +298,9 @@ static int add_endpoint(struct builder *builder, unsigned index)
 		refuse_unless(builder, layers->idmapped_mounts,
 			      "id-mapped mounts are missing on this node");
 	}
-	if (endpoint->tls != PROFILE_TLS_REQUIRED)
-		return 0;
+	result = add_addresses(builder, index);
+	if (result < 0 || endpoint->tls != PROFILE_TLS_REQUIRED)
+		return result;
 	result = add(builder, "packet wall: the first bytes must name it; "
 		     "sendfile and splice refused by seccomp",
 		     "egress[%u] tls: required for %s", index, endpoint->to);

@@ -137,6 +137,11 @@ static void put_endpoint(FILE *to, const struct profile_endpoint *endpoint)
 	char text[WORD_SIZE];
 
 	put_key(to, "  - to", endpoint->to);
+	/* Only where there are some: profiles without keep their digest. */
+	for (unsigned i = 0; i < endpoint->address_count; i++)
+		fprintf(to, "%s\"%s\"%s", i ? ", " : "    addresses: [",
+			endpoint->addresses[i].text,
+			i + 1 == endpoint->address_count ? "]\n" : "");
 	if (endpoint->kind != PROFILE_ENDPOINT_UNIX) {
 		fputs("    ports: [", to);
 		for (unsigned i = 0; i < endpoint->port_count; i++) {

@@ -34,6 +34,17 @@ int profile_expired(const struct profile *profile, struct profile_date today,
 	return 0;
 }
 
+int profile_block_holds(const struct profile_block *block,
+			const uint8_t address[16], unsigned prefix)
+{
+	if (prefix < block->prefix)
+		return 0;
+	for (unsigned bit = 0; bit < block->prefix; bit++)
+		if ((block->address[bit / 8] ^ address[bit / 8]) & (0x80 >> bit % 8))
+			return 0;
+	return 1;
+}
+
 static void free_list(char **list, unsigned count)
 {
 	for (unsigned i = 0; list && i < count; i++)
@@ -49,6 +60,7 @@ static void free_parts(struct profile *profile)
 	}
 	for (unsigned i = 0; i < profile->egress_count; i++) {
 		free(profile->egress[i].to);
+		free(profile->egress[i].addresses);
 		free(profile->egress[i].ports);
 		free(profile->egress[i].tool);
 	}

@@ -48,11 +48,22 @@ enum profile_endpoint_kind {
 	PROFILE_ENDPOINT_UNIX,		/* an absolute path */
 };
 
+struct profile_block {
+	uint8_t address[16];	/* IPv4 as ::ffff:a.b.c.d; host bits zero */
+	uint8_t prefix;		/* of the 128 bits */
+	char text[56];		/* canonical; without a prefix for one address */
+};
+
+#define PROFILE_ADDRESSES 8	/* blocks of one name */
+
 struct profile_endpoint {
 	enum profile_endpoint_kind kind;
 	char *to;		/* canonical text */
-	uint8_t address[16];	/* ADDRESS, BLOCK: IPv4 as ::ffff:a.b.c.d */
-	uint8_t prefix;		/* of the 128 bits */
+	uint8_t address[16];	/* ADDRESS, BLOCK: as in struct profile_block */
+	uint8_t prefix;
+	struct profile_block *addresses;	/* NAME: where private answers
+						 * may lie */
+	unsigned address_count;
 	struct profile_ports *ports;
 	unsigned port_count;
 	enum profile_protocol protocol;
@@ -144,6 +155,10 @@ int profile_print(const struct profile *profile, char **ret_text,
  * Returns 0, or -EKEYEXPIRED with the clause in `error`. */
 int profile_expired(const struct profile *profile, struct profile_date today,
 		    struct error *error);
+
+/* 1 if all of address/prefix lies in the block. */
+int profile_block_holds(const struct profile_block *block,
+			const uint8_t address[16], unsigned prefix);
 
 void profile_free(struct profile *profile);
 

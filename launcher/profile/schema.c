@@ -73,6 +73,8 @@ static const cyaml_schema_field_t syscalls[] = {
 
 static const cyaml_schema_field_t endpoint[] = {
 	TEXT("to", NEEDED, struct raw_endpoint, to),
+	LIST("addresses", struct raw_endpoint, addresses, &text_value,
+	     PROFILE_ADDRESSES),
 	LIST("ports", struct raw_endpoint, ports, &text_value, LIST_MOST),
 	TEXT("protocol", OPTIONAL, struct raw_endpoint, protocol),
 	TEXT("tls", OPTIONAL, struct raw_endpoint, tls),

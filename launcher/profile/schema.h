@@ -43,6 +43,8 @@ struct raw_syscalls {
 
 struct raw_endpoint {
 	char *to;
+	char **addresses;
+	unsigned addresses_count;
 	char **ports;
 	unsigned ports_count;
 	char *protocol, *tls, *tool;

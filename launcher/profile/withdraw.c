@@ -11,8 +11,12 @@ static int same_endpoint(const struct profile_endpoint *a,
 {
 	if (a->kind != b->kind || strcmp(a->to, b->to) ||
 	    a->port_count != b->port_count || a->protocol != b->protocol ||
-	    a->tls != b->tls || strcmp(a->tool, b->tool))
+	    a->tls != b->tls || strcmp(a->tool, b->tool) ||
+	    a->address_count != b->address_count)
 		return 0;
+	for (unsigned i = 0; i < a->address_count; i++)
+		if (strcmp(a->addresses[i].text, b->addresses[i].text))
+			return 0;
 	for (unsigned i = 0; i < a->port_count; i++)
 		if (a->ports[i].low != b->ports[i].low ||
 		    a->ports[i].high != b->ports[i].high)

@@ -43,6 +43,16 @@ int word_path(const char *text);
 /* 1 if `path` is `directory` or below it. */
 int word_path_in(const char *path, const char *directory);
 
+/* An address or a CIDR block.  On failure *ret_expected says what was; 1: it is
+ * neither at all. */
+int word_block(const char *text, struct profile_block *ret_block,
+	       const char **ret_expected);
+
+/* A block in which the answers for a name may lie: private, and nothing that only
+ * an entry for the one address admits. */
+int word_private(const char *text, struct profile_block *ret_block,
+		 const char **ret_expected);
+
 /* An address, a CIDR block, a DNS name or unix:/path.  Fills in kind, to
  * (allocated), address and prefix.  On failure *ret_expected says what was. */
 int word_endpoint(const char *text, struct profile_endpoint *endpoint,

@@ -111,13 +111,37 @@ static int is_named(const struct agent *agent, const uint64_t words[2], int exac
 	return 0;
 }
 
-/* An answer that leads to where a public name has no business (rebinding). */
-static int is_withheld(const struct agent *agent, const uint8_t address[16])
+/* ---- a lookup ------------------------------------------------------------------- */
+
+struct entries {
+	uint16_t ids[AMBIT_ADMITTED_ENTRIES];
+	unsigned count;
+};
+
+/* 1 if a name's own list holds the private address. */
+static int lists_private(const struct profile_endpoint *name,
+			 const uint8_t address[16])
+{
+	for (unsigned i = 0; i < name->address_count; i++)
+		if (profile_block_holds(&name->addresses[i], address, 128))
+			return 1;
+	return 0;
+}
+
+/*
+ * Leaves of `entries` those that may lead to the address: an answer that leads to
+ * where a public name has no business (rebinding) is for nobody, but for what the
+ * profile says of that place.  An entry's own `addresses` are for that entry: of two
+ * that list one name, the other's ports stay shut there.
+ */
+static void leave(const struct agent *agent, const uint8_t address[16],
+		  struct entries *entries)
 {
 	static const struct ambit_block reserved[] = { AMBIT_RESERVED_BLOCKS };
 	static const struct ambit_block private[] = { AMBIT_PRIVATE_BLOCKS };
 	uint8_t judged[16];
 	uint64_t words[2];
+	unsigned left = 0;
 
 	words_of(address, words);
 	if (words[0] == AMBIT_NAT64_HIGH && !(words[1] >> 32)) {
@@ -126,17 +150,19 @@ static int is_withheld(const struct agent *agent, const uint8_t address[16])
 	}
 	uint64_t wire[2] = { htobe64(words[0]), htobe64(words[1]) };
 	memcpy(judged, wire, sizeof(judged));
-	if (IN(words, reserved) || admitted_is_own(agent->warden->kernel, judged))
-		return !is_named(agent, words, 1);
-	return IN(words, private) && !is_named(agent, words, 0);
+	if (IN(words, reserved) || admitted_is_own(agent->warden->kernel, judged)) {
+		if (!is_named(agent, words, 1))
+			entries->count = 0;
+		return;
+	}
+	if (!IN(words, private) || is_named(agent, words, 0))
+		return;
+	for (unsigned i = 0; i < entries->count; i++)
+		if (lists_private(&agent->compiled->profile->egress[entries->ids[i]],
+				  judged))
+			entries->ids[left++] = entries->ids[i];
+	entries->count = left;
 }
-
-/* ---- a lookup ------------------------------------------------------------------- */
-
-struct entries {
-	uint16_t ids[AMBIT_ADMITTED_ENTRIES];
-	unsigned count;
-};
 
 static void find_entries(const struct agent *agent, const char *name,
 			 struct entries *ret_entries)
@@ -203,9 +229,11 @@ static uint32_t judge(struct agent *agent, struct ambit_lookup *lookup)
 		lookup->ttl = TTL_MOST;
 	uint64_t life = lookup->ttl > LIFE_LEAST ? lookup->ttl : LIFE_LEAST;
 	for (uint32_t i = 0; i < lookup->count && entries.count; i++) {
-		if (is_withheld(agent, lookup->addresses[i]))
+		struct entries leading = entries;
+		leave(agent, lookup->addresses[i], &leading);
+		if (!leading.count)
 			continue;
-		if (admit(agent, &entries, lookup->addresses[i],
+		if (admit(agent, &leading, lookup->addresses[i],
 			  life + LIFE_BEYOND) < 0) {
 			failed++;
 			continue;

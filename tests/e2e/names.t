@@ -14,17 +14,26 @@ node_directory
 dns_dnsmasq "$NET4.2" --host-record="crm.test,$NET4.3,$PUBLIC6::3" --host-record="only4.test,$NET4.3" \
 	--host-record="only6.test,$PUBLIC6::3" --cname=alias.test,hop.test --cname=hop.test,only4.test \
 	--host-record="one.blob.test,$NET4.3" --host-record="two.one.blob.test,$NET4.3" \
-	--host-record="blob.test,$NET4.3" --host-record="secret.test,$NET4.3"
+	--host-record="blob.test,$NET4.3" --host-record="secret.test,$NET4.3" \
+	--host-record="in.test,$NET6:3" --host-record="moved.test,$NET6:2" \
+	--host-record="mixed.test,$NET6:2,$NET4.3" --host-record="node.test,$NET6:1" \
+	--host-record="meta.test,fd00:ec2::254" --host-record="bare.test,$NET6:3"
 dns_node "$NET4.2"
 node_start
-net_serve python3 tests/lib/echo.py "tcp:$NET4.3:7000" "tcp:[$PUBLIC6::3]:7000"
+net_serve python3 tests/lib/echo.py "tcp:$NET4.3:7000" "tcp:[$PUBLIC6::3]:7000" \
+	"tcp:[$NET6:3]:7000" "tcp:[$NET6:2]:7000" "tcp:[$NET6:3]:7001"
+serve python3 tests/lib/echo.py "tcp:[$NET6:1]:7000"
 mkdir -p "$TAP_DIRECTORY/web/logs"
 certificate "$TAP_DIRECTORY/web" crm.test "$NET4.3"
+certificate "$TAP_DIRECTORY/web" in.test "$NET6:3"
 cat >"$TAP_DIRECTORY/web/nginx.conf" <<CONF
 user root;
 pid nginx.pid;
 events {}
-http { access_log off; server { listen $NET4.3:443 ssl;
+http { access_log off; server { listen [$NET6:3]:443 ssl;
+	ssl_certificate in.test.pem; ssl_certificate_key in.test.key;
+	location / { return 200 "served inside"; } }
+server { listen $NET4.3:443 ssl;
 	ssl_certificate crm.test.pem; ssl_certificate_key crm.test.key;
 	location / { return 200 "served"; } } }
 CONF
@@ -33,7 +42,7 @@ net_nginx "$TAP_DIRECTORY/web"
 WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
 at_exit 'rm -rf "$WORK"'
 gcc -O1 -o "$WORK/glibc" tests/e2e/lookup.c || bail_out "no program of glibc"
-cp "$TAP_DIRECTORY/web/crm.test.pem" "$WORK/"
+cp "$TAP_DIRECTORY/web/crm.test.pem" "$TAP_DIRECTORY/web/in.test.pem" "$WORK/"
 musl-gcc -O1 -static -o "$WORK/musl" tests/e2e/lookup.c || bail_out "no program of musl"
 CGO_ENABLED=0 GOCACHE=$TAP_DIRECTORY/go GOFLAGS=-mod=mod \
 	go build -o "$WORK/go" tests/e2e/lookup.go || bail_out "no program of Go"
@@ -125,6 +134,47 @@ inside curl -sS --max-time 10 http://crm.test:443/
 is "plain text to a name that must be pinned" "$OUT" ""
 like "… fails at once" "$ERR" "curl: (5" 
 like "… recorded" "$(record)" "DENIED  " "the entry asks for TLS and this is none"
+
+# ---- names of a private network ---------------------------------------------------
+# What the entry lists of it is admitted, for that entry alone; the rest is withheld:
+# somebody else's name server leads a name where it likes (rebinding).
+INSIDE="addresses: [\"$NET6:3\", 10.77.0.0/24]"
+profile internal "files: {read: [$WORK]}
+egress:
+  - {to: in.test, ports: [443], $INSIDE}
+  - {to: in.test, ports: [7000], tls: \"off\", $INSIDE}
+  - {to: in.test, ports: [7001], tls: \"off\"}
+  - {to: moved.test, ports: [7000], tls: \"off\", $INSIDE}
+  - {to: mixed.test, ports: [7000], tls: \"off\", $INSIDE}
+  - {to: node.test, ports: [7000], tls: \"off\", addresses: [\"fd00::/8\"]}
+  - {to: meta.test, ports: [7000], tls: \"off\", addresses: [\"fd00::/8\"]}
+  - {to: bare.test, ports: [7000], tls: \"off\"}"
+while IFS='|' read -r what answer record asks; do
+	# shellcheck disable=SC2086
+	run ambit run --quiet --profile internal --name "agent-$((AGENT += 1))" -- "$WORK/glibc" $asks
+	is "private: $what" "$OUT" "$answer"
+	like "private: $what: recorded" "$(record)" "$record"
+done <<TABLE
+a listed address|connected $NET6:3|allowed connect in.test=[$NET6:3]:7000/tcp egress[1]|in.test 7000
+it is not admitted for the entry without|connect: Operation not permitted|DENIED  connect [$NET6:3]:7001/tcp|in.test 7001
+an address that is not listed|Name or service not known|DENIED  lookup moved.test AAAA egress[3]|moved.test 7000
+of two the public one|connected $NET4.3|allowed connect mixed.test=$NET4.3:7000/tcp egress[4]|mixed.test 7000
+the node's own, in a listed block|Name or service not known|DENIED  lookup node.test AAAA egress[5]|node.test 7000
+metadata, in a listed block|Name or service not known|DENIED  lookup meta.test AAAA egress[6]|meta.test 7000
+no addresses: another name's do not count|Name or service not known|DENIED  lookup bare.test AAAA egress[7]|bare.test 7000
+TABLE
+web() {
+	run ambit run --quiet --profile internal --name "agent-$((AGENT += 1))" -- \
+		curl -sS --max-time 10 --cacert "$WORK/in.test.pem" "$@"
+}
+web https://in.test/
+is "private: https to a listed address" "$OUT" "served inside"
+web --connect-to "other.test:443:in.test:443" https://other.test/
+is "private: another TLS name" "$OUT" ""
+like "private: recorded" "$(record)" "DENIED  " "TLS server name"
+run ambit profile explain internal
+like "private: the plan says so" "$OUT" "egress[0] private answers in $NET6:3" \
+	"egress[0] private answers in 10.77.0.0/24" "other private ones are withheld"
 
 # ---- sorting: the C library connects a UDP socket to each of several addresses ----
 run ambit run --profile named --name sorts -- python3 -c '

@@ -120,6 +120,8 @@ kept "a new endpoint" "egress[3] to 192.0.2.7: it is new" "$PLAIN" "egress:" "$S
 	"  - {to: 192.0.2.7, ports: [443]}"
 kept "a wider one" "egress[3] to $NET4.2: it is new" "$PLAIN" "egress:" "$STAYS" \
 	"  - {to: $NET4.2, ports: [7000-7001], protocol: tcp}"
+kept "its private addresses" "egress[3] to goes.test: it is new" "$PLAIN" "egress:" "$STAYS" \
+	"  - {to: goes.test, ports: [7001], tls: \"off\", addresses: [10.0.0.0/8]}"
 kept "another limit" "limits: processes: it changed" "$PLAIN" "limits: {processes: 70}" "egress:" "$STAYS"
 kept "a port to listen on" "listen: it changed" "$PLAIN" "egress:" "$STAYS" "listen: [7005]"
 kept "no profile any more" "nothing was changed" "egress: nonsense"

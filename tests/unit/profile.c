@@ -27,6 +27,9 @@ static int parse(const char *text, size_t length, struct profile **profile,
 	return profile_parse("p.yaml", text, length, profile, error);
 }
 
+#define ADDRESSES(blocks) \
+	"egress: [{to: crm.test, ports: [1], addresses: [" blocks "]}]\n"
+
 /* Text behind HEAD, and how the message begins and goes on. */
 static const struct {
 	const char *what, *text, *at, *message;
@@ -147,6 +150,35 @@ static const struct {
 	  "8:15", "IPv4 written as IPv6" },
 	{ "all of IPv6", "egress: [{to: \"::/0\", ports: [1]}]\n", "8:15",
 	  "holds all of IPv4 too" },
+	{ "addresses of an address",
+	  "egress: [{to: 192.0.2.1, addresses: [10.0.0.0/8], ports: [1]}]\n", "8:37",
+	  "egress[0].addresses: only a name leads to addresses" },
+	{ "addresses of a unix socket",
+	  "egress: [{to: \"unix:/run/x\", addresses: [10.0.0.0/8]}]\n", "8:41",
+	  "egress[0].addresses: only a name" },
+	{ "addresses: a name", ADDRESSES("a.test"), "8:49",
+	  "egress[0].addresses[0]: a.test: an address or a CIDR block" },
+	{ "addresses: host bits", ADDRESSES("10.1.2.3/24"), "8:49",
+	  "bits behind the prefix are zero" },
+	{ "addresses: no prefix", ADDRESSES("10.0.0.0/"), "8:49", "a prefix of 0 to 32" },
+	{ "addresses: public", ADDRESSES("10.0.0.0/8, 192.0.2.0/24"), "8:61",
+	  "egress[0].addresses[1]: 192.0.2.0/24: not private" },
+	{ "addresses: wider than private", ADDRESSES("10.0.0.0/7"), "8:49", "not private" },
+	{ "addresses: everything", ADDRESSES("0.0.0.0/0"), "8:49", "not private" },
+	{ "addresses: loopback", ADDRESSES("127.0.0.1"), "8:49", "no name leads there" },
+	{ "addresses: link-local", ADDRESSES("169.254.0.0/16"), "8:49",
+	  "no name leads there" },
+	{ "addresses: metadata", ADDRESSES("'fd00:ec2::254'"), "8:49",
+	  "fd00:ec2::254: no name leads there" },
+	{ "addresses: twice", ADDRESSES("10.1.0.0/16, 10.1.0.0/16"), "8:62",
+	  "addresses[1]: 10.1.0.0/16: and addresses[0] lie in one another" },
+	{ "addresses: one in another", ADDRESSES("10.1.0.1, 10.0.0.0/8"), "8:59",
+	  "lie in one another" },
+	{ "addresses: nine", ADDRESSES("10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, "
+				       "10.0.0.6, 10.0.0.7, 10.0.0.8, 10.0.0.9"),
+	  "8:129", "egress[0].addresses: too many: at most 8" },
+	{ "addresses: one text", "egress: [{to: a.test, addresses: 10.0.0.1}]\n", "8:34",
+	  "egress[0].addresses: a list was expected" },
 	{ "no ports", "egress: [{to: 192.0.2.1}]\n", "8:10", "ports: missing" },
 	{ "port 0", "egress: [{to: 192.0.2.1, ports: [0]}]\n", "8:34",
 	  "egress[0].ports[0]: 0: a port of 1 to 65535" },
@@ -324,7 +356,8 @@ static const char *const good[] = {
 	     "execute: [/tmp, home, /srv/x/bin]}\n",
 	HEAD "syscalls: {base: \"@base-io\", allow: [\"@process\", ptrace], "
 	     "deny: [io_setup]}\n",
-	HEAD "egress:\n  - {to: CRM.Example.COM, ports: [443]}\n"
+	HEAD "egress:\n  - {to: CRM.Example.COM, ports: [443],\n     addresses: "
+	     "[10.77.0.1/32, 'FD00:0::/8', 10.78.0.0/16]}\n"
 	     "  - {to: '*.example.com', ports: [443, 80], tls: off, tool: a.B_c-1}\n"
 	     "  - {to: 192.0.2.0/24, ports: [5432, 8000-8100], protocol: udp}\n"
 	     "  - {to: 10.0.0.1/32, ports: [1]}\n"
@@ -399,6 +432,10 @@ static void test_values(void)
 					192, 0, 2, 0 };
 	is_string(at[0].to, "crm.example.com", "names are lower-cased");
 	is_int(at[0].tls, PROFILE_TLS_REQUIRED, "a name on 443 speaks TLS");
+	ok(at[0].address_count == 3 && !strcmp(at[0].addresses[0].text, "10.77.0.1") &&
+	   !strcmp(at[0].addresses[1].text, "fd00::/8") &&
+	   at[0].addresses[2].prefix == 96 + 16 && !at[1].address_count,
+	   "its private addresses, in their canonical form");
 	is_int(at[1].tls, PROFILE_TLS_OFF, "… unless it says otherwise");
 	ok(!memcmp(at[2].address, v4, 16) && at[2].prefix == 96 + 24,
 	   "IPv4 is kept as mapped");
@@ -407,7 +444,7 @@ static void test_values(void)
 	is_int(at[3].kind, PROFILE_ENDPOINT_ADDRESS, "… of that kind");
 	is_string(at[6].to, "2001:db8::1", "IPv6 in its canonical form");
 	is_int(at[7].kind, PROFILE_ENDPOINT_UNIX, "a unix socket");
-	is_int(at[2].line, 11, "entries know their line");
+	is_int(at[2].line, 12, "entries know their line");
 	profile_free(profile);
 
 	if (parse(good[7], strlen(good[7]), &profile, &error))

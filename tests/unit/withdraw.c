@@ -14,6 +14,8 @@
 #define A "  - {to: 192.0.2.1, ports: [443], tool: a}\n"
 #define B "  - {to: crm.example.com, ports: [443, 8000-8100], tls: required}\n"
 #define C "  - {to: 198.51.100.0/24, ports: [53], protocol: udp}\n"
+#define P(blocks) \
+	"  - {to: in.example.com, ports: [443], addresses: [" blocks "]}\n"
 #define U "  - {to: \"unix:/run/x\"}\n"
 
 /* `before`: what was withdrawn earlier; `after`: '1' for each entry that is gone
@@ -47,6 +49,13 @@ static const struct {
 	{ "no TLS any more", "egress:\n" B,
 	  "egress: [{to: crm.example.com, ports: [443, 8000-8100], tls: \"off\"}]\n",
 	  "0", NULL, 0, EPERM, "egress[0]" },
+	{ "the same addresses", "egress:\n" P("10.1.0.0/16, 10.2.0.0/16"),
+	  "egress:\n" P("10.1.0.0/16, 10.2.0.0/16"), "0", "0", 0, 0, NULL },
+	{ "fewer addresses", "egress:\n" P("10.1.0.0/16, 10.2.0.0/16"),
+	  "egress:\n" P("10.1.0.0/16"), "0", NULL, 0, EPERM,
+	  "egress[0] to in.example.com: it is new" },
+	{ "other addresses", "egress:\n" P("10.1.0.0/16"), "egress:\n" P("10.0.0.0/8"),
+	  "0", NULL, 0, EPERM, "egress[0] to in.example.com: it is new" },
 	{ "another tool", "egress:\n" A,
 	  "egress: [{to: 192.0.2.1, ports: [443], tool: b}]\n", "0", NULL, 0, EPERM,
 	  "egress[0] to 192.0.2.1: it is new" },
