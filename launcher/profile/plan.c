@@ -7,6 +7,7 @@
 
 #include "../base/own.h"
 #include "policy.h"
+#include "remark.h"
 #include "syscalls.h"
 #include "words.h"
 
@@ -94,6 +95,15 @@ static int add_layers(struct builder *builder)
 	return 0;
 }
 
+/* `mechanism`, unless the launch would fail because nothing shows the path. */
+static const char *seen(const struct profile *profile, const char *path,
+			const char *mechanism)
+{
+	return path[0] == '/' && remark_unseen(profile, path) ?
+		       "not in the agent's view: files.read lists nothing of it" :
+		       mechanism;
+}
+
 static int add_run(struct builder *builder)
 {
 	const struct profile *profile = builder->profile;
@@ -103,11 +113,12 @@ static int add_run(struct builder *builder)
 			 "review by %04u-%02u-%02u", profile->review.by.year,
 			 profile->review.by.month, profile->review.by.day);
 	if (!result && profile->run.command_count)
-		result = add(builder, "warden: the default; a command line may "
-			     "replace it", "run.command %s",
-			     profile->run.command[0]);
+		result = add(builder, seen(profile, profile->run.command[0],
+			     "warden: the default; a command line may replace it"),
+			     "run.command %s", profile->run.command[0]);
 	if (!result && profile->run.directory[0])
-		result = add(builder, "chdir in the agent's mount view",
+		result = add(builder, seen(profile, profile->run.directory,
+			     "chdir in the agent's mount view"),
 			     "run.directory %s", profile->run.directory);
 	if (!result)
 		result = add(builder, "an environment built from nothing",
@@ -301,9 +312,12 @@ static int add_endpoint(struct builder *builder, unsigned index)
 	result = add_addresses(builder, index);
 	if (result < 0 || endpoint->tls != PROFILE_TLS_REQUIRED)
 		return result;
-	result = add(builder, "packet wall: the first bytes must name it; "
-		     "sendfile and splice refused by seccomp",
-		     "egress[%u] tls: required for %s", index, endpoint->to);
+	snprintf(text, sizeof(text), "packet wall: the first bytes must name it; "
+		 "sendfile and splice refused by seccomp");
+	remark_winners(builder->profile, index, text + strlen(text),
+		       sizeof(text) - strlen(text));
+	result = add(builder, text, "egress[%u] tls: required for %s", index,
+		     endpoint->to);
 	if (!result)
 		refuse_unless(builder, layers->tls_names, "TLS server names can't be "
 			      "pinned on this node: the proof at its start "

@@ -35,7 +35,7 @@ struct plan_layers {
 
 struct plan_row {
 	char clause[96];	/* "egress[0] to 192.0.2.0/24 ports 443 tcp" */
-	char mechanism[160];	/* "connect and sendmsg hooks, packet wall" */
+	char mechanism[512];	/* "connect and sendmsg hooks, packet wall" */
 	char refusal[256];	/* "" or why it can't be enforced here */
 };
 

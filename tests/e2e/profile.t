@@ -165,6 +165,44 @@ is "a name is explained" 0 $?
 says "the name" out 'names resolved by the node; connect and sendmsg hooks, packet wall'
 says "its TLS" out "egress[0] tls: required for crm.example.com"
 says "the layers that were assumed" out 'yes  TLS server names'
+silent "nobody else's port: nothing is said" out 'TLS is not held'
+# An entry that asks for no TLS name wins where it leads: the row says so.
+sample wins.yaml 'egress:' '  - {to: crm.example.com, ports: [443]}' \
+	'  - {to: 10.77.0.0/24, ports: [400-500]}' '  - {to: 10.78.0.0/24, ports: [444]}' \
+	'  - {to: 10.79.0.1, ports: [443], protocol: udp}' \
+	'  - {to: b.example.com, ports: [443], tls: "off"}' \
+	'  - {to: c.example.com, ports: [8443], tls: required}' \
+	'  - {to: "fd00::1", ports: [8443]}'
+run "$profile" explain "$work/wins.yaml"
+says "entries without TLS on the same port" out 'refused by seccomp; not at addresses of egress[1] (10.77.0.0/24), egress[4] (b.example.com): there that entry wins and TLS is not held'
+says "another port has others" out 'refused by seccomp; not at addresses of egress[6] (fd00::1): there'
+sample many.yaml 'egress:' '  - {to: crm.example.com, ports: [443]}' \
+	"$(for i in $(seq 60); do echo "  - {to: 10.77.0.$i, ports: [443]}"; done)"
+run "$profile" explain "$work/many.yaml"
+says "many of them" out 'and more: there that entry wins and TLS is not held'
+
+# ---- explain: what the agent does not see -------------------------------------
+# mark | command | directory | files
+unseen="not in the agent's view: files.read lists nothing of it"
+while IFS='|' read -r command directory files; do
+	sample view.yaml "run: {command: [$command], directory: $directory}" "files: {$files}"
+	run "$profile" explain "$work/view.yaml"
+	[ "$(grep -cF "$unseen" "$work/out")" = "${command##*-}" ]
+	ok "in view or not: $command in $directory with $files" $?
+done <<'TABLE'
+/opt/support/main-1|home|
+/opt/support/main-2|/opt/support|
+/opt/support/main-0|/opt/support|read: [/opt/support]
+/opt/support/main-0|/srv|read: [/opt], write: [/srv/a]
+/opt/supporter/main-1|/opt|read: [/opt/support]
+/usr/bin/a-0|/tmp|
+/usr/bin/a-1|/tmp/x|system: none
+/bin/a-0|/|
+/home/agent/a-0|/home|system: none
+/home/somebody/a-1|/var/tmp|
+main-0|/usr/share|
+TABLE
+
 sample syscalls.yaml 'syscalls: {allow: [bpf]}'
 run "$profile" explain "$work/syscalls.yaml"
 is "a call that no profile may have" 1 $?
