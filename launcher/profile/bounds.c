@@ -15,26 +15,48 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Places that no listed path may be, hold, or (deep) lie in. */
+/* Which paths may not lie in a place; WRITTEN: those of files.write, and no other of
+ * its rules is for another list. */
+enum deep { NONE, ALL, WRITTEN };
+
+/* Places that no listed path may be, hold, or lie in. */
 static const struct place {
 	const char *path;
-	int deep;
+	enum deep deep;
 	const char *why;
 } places[] = {
-	{ "/proc", 1, "the kernel's view of all processes" },
-	{ "/sys", 1, "the kernel's settings" },
-	{ "/dev", 1, "devices" },
-	{ "/run", 0, "the sockets of every service of the host" },
-	{ "/var/run", 1, "a link: its target /run was expected" },
-	{ "/var/tmp", 1, "a link to the agent's private /tmp" },
-	{ "/etc", 0, "the host's accounts and settings" },
-	{ "/run/ambit", 1, "the node's sockets and the agents' private files" },
-	{ "/var/lib/ambit", 1, "the node's keys" },
-	{ "/var/log/ambit", 1, "the audit log" },
-	{ "/etc/ambit", 1, "the profiles" },
-	{ "/usr", 0, "the system, which files.system gives read-only" },
-	{ "/tmp", 0, "the agent's private /tmp" },
-	{ "/home/agent", 0, "the agent's private home" },
+	{ "/proc", ALL, "the kernel's view of all processes" },
+	{ "/sys", ALL, "the kernel's settings" },
+	{ "/dev", ALL, "devices" },
+	{ "/run", NONE, "the sockets of every service of the host" },
+	{ "/var/run", ALL, "a link: its target /run was expected" },
+	{ "/var/tmp", ALL, "a link to the agent's private /tmp" },
+	{ "/etc", NONE, "the host's accounts and settings" },
+	{ "/etc/shadow", ALL, "the host's passwords" },
+	{ "/etc/gshadow", ALL, "the host's passwords" },
+	{ "/etc/shadow-", ALL, "the host's passwords" },
+	{ "/etc/gshadow-", ALL, "the host's passwords" },
+	{ "/run/ambit", ALL, "the node's sockets and the agents' private files" },
+	{ "/var/lib/ambit", ALL, "the node's keys" },
+	{ "/var/log/ambit", ALL, "the audit log" },
+	{ "/etc/ambit", ALL, "the profiles" },
+	{ "/usr", NONE, "the system, which files.system gives read-only" },
+	{ "/tmp", NONE, "the agent's private /tmp" },
+	{ "/home/agent", NONE, "the agent's private home" },
+	/* Who writes there has the host: programs that root runs, libraries they
+	 * load, settings they obey (/etc/cron.d, /etc/ld.so.preload), keys that
+	 * let somebody in.  What the agent writes belongs to the owner of the
+	 * listed path, who is root here. */
+	{ "/etc", WRITTEN, "settings that root's programs obey" },
+	{ "/usr", WRITTEN, "programs that root runs" },
+	{ "/boot", WRITTEN, "what the machine starts" },
+	{ "/bin", WRITTEN, "programs that root runs" },
+	{ "/sbin", WRITTEN, "programs that root runs" },
+	{ "/lib", WRITTEN, "libraries of root's programs" },
+	{ "/lib32", WRITTEN, "libraries of root's programs" },
+	{ "/lib64", WRITTEN, "libraries of root's programs" },
+	{ "/libx32", WRITTEN, "libraries of root's programs" },
+	{ "/root/.ssh", WRITTEN, "keys that let somebody in as root" },
 };
 
 static int check_place(const struct parse *parse, const char *list,
@@ -46,6 +68,8 @@ static int check_place(const struct parse *parse, const char *list,
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		const struct place *place = &places[i];
 		const char *how = NULL;
+		if (place->deep == WRITTEN && strcmp(list, "write"))
+			continue;
 		if (word_path_in(place->path, path))
 			how = strcmp(place->path, path) ? "covers" : "is";
 		else if (place->deep && word_path_in(path, place->path))
@@ -182,7 +206,7 @@ static int check_endpoints(const struct parse *parse)
 		const char *path = profile->egress[i].to + 5;
 		snprintf(where, sizeof(where), "egress[%u].to", i);
 		for (size_t j = 0; j < sizeof(places) / sizeof(*places); j++)
-			if (places[j].deep && word_path_in(path, places[j].path))
+			if (places[j].deep == ALL && word_path_in(path, places[j].path))
 				return parse_wrong(parse, where, "%s: lies in %s, "
 						   "%s: another socket was expected",
 						   source_quote(path).text,
