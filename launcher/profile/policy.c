@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 static uint8_t protocol_of(enum profile_protocol protocol)
@@ -43,20 +44,40 @@ static int add_rules(const struct profile_endpoint *endpoint, unsigned index,
 	return 0;
 }
 
+static int add_path(const struct profile_endpoint *endpoint, unsigned index,
+		    const char *front, const char *path,
+		    struct ambit_policy *policy, struct error *error)
+{
+	char whole[AMBIT_UNIX_PATH + 8];
+	int length = snprintf(whole, sizeof(whole), "%s%s", front, path);
+
+	/* A spelling that fits no address is nobody's. */
+	if (*front && length >= AMBIT_UNIX_PATH)
+		return 0;
+	if (policy->unix_count == AMBIT_UNIX_PATHS)
+		return error_set(error, E2BIG, "egress[%u] to %s: too many unix "
+				 "sockets: an agent can have %d, and one below /run "
+				 "counts twice", index, endpoint->to,
+				 AMBIT_UNIX_PATHS);
+	struct ambit_unix *to = &policy->unix_paths[policy->unix_count++];
+	to->id = (uint16_t)index;
+	to->length = (uint16_t)length;
+	memcpy(to->path, whole, to->length);
+	return 0;
+}
+
+/* The hook compares the path as it was written.  A socket below /run has a second
+ * name: the agent's /var/run is a link to /run, ambit's own, which the agent can't
+ * put another in place of; clients of PostgreSQL and Docker go that way. */
 static int add_unix(const struct profile_endpoint *endpoint, unsigned index,
 		    struct ambit_policy *policy, struct error *error)
 {
 	const char *path = endpoint->to + strlen("unix:");
 
-	if (policy->unix_count == AMBIT_UNIX_PATHS)
-		return error_set(error, E2BIG, "egress[%u] to %s: too many unix "
-				 "sockets: an agent can have %d", index,
-				 endpoint->to, AMBIT_UNIX_PATHS);
-	struct ambit_unix *to = &policy->unix_paths[policy->unix_count++];
-	to->id = (uint16_t)index;
-	to->length = (uint16_t)strlen(path);
-	memcpy(to->path, path, to->length);
-	return 0;
+	int result = add_path(endpoint, index, "", path, policy, error);
+	if (!result && !strncmp(path, "/run/", 5))
+		result = add_path(endpoint, index, "/var", path, policy, error);
+	return result;
 }
 
 /* Whether a path that is not listed can only lead to the agent's own sockets.

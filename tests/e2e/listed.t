@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the host has mounted below a listed path, or mounts there later, was not listed;
 # and a link that is put in place of a listed path while a launch is under way does not
-# lead the mount elsewhere.
+# lead the mount elsewhere.  A listed socket below /run is reached by /var/run too.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
 . tests/lib/node.sh
+. tests/lib/net.sh
 # Mounts that tell others what happens below them, as systemd makes all of them.
 WORK=$(mktemp -d /srv/ambit-test.XXXXXX) || bail_out "no directory"
 at_exit 'rm -rf "$WORK"'
@@ -45,6 +46,34 @@ wait $!
 exec 5>&- 6<&-
 is "outside it is" "$(sh -c "$FOUND" sh "$WORK/read/later" "$USR/later" | tr '\n' ' ')" "content content "
 umount "$WORK/read/later" "$USR/later"
+
+# ---- a socket below /run has two names -------------------------------------------------------
+if kernel_has 6 7; then
+	SOCKETS=/run/ambit-test.$$
+	mkdir "$SOCKETS" || bail_out "no directory below /run"
+	at_exit 'rm -r "$SOCKETS"'
+	serve python3 tests/lib/echo.py "unix:$SOCKETS/listed" "unix:$SOCKETS/other" "unix:$WORK/socket"
+	profile client "egress: [{to: \"unix:$SOCKETS/listed\", tool: listed}, {to: \"unix:$WORK/socket\"}]"
+	# wanted | records | path
+	while IFS='|' read -r wanted records path; do
+		is "a socket: $path" "$(ambit run --quiet --profile client --name client -- python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+try:
+    s.connect(sys.argv[1]); s.send(b"hello"); print(s.recv(5).decode())
+except OSError as error:
+    print(error.strerror)' "$path")" "$wanted"
+		like "… recorded" "$(ambit audit show --agent client)" "$records"
+	done <<-TABLE
+		hello|allowed unix connect $SOCKETS/listed|$SOCKETS/listed
+		hello|allowed unix connect /var$SOCKETS/listed|/var$SOCKETS/listed
+		Operation not permitted|DENIED  unix connect $SOCKETS/other|$SOCKETS/other
+		Operation not permitted|DENIED  unix connect /var$SOCKETS/other|/var$SOCKETS/other
+		Operation not permitted|DENIED  unix connect /var/run/..$SOCKETS/listed|/var/run/..$SOCKETS/listed
+		hello|allowed unix connect $WORK/socket|$WORK/socket
+		Operation not permitted|DENIED  unix connect /var$WORK/socket|/var$WORK/socket
+	TABLE
+fi
 
 # ---- a link in the middle of a launch --------------------------------------------------------
 # An agent of the same files could do it.  The warden has opened the path; ambit-init waits

@@ -136,6 +136,44 @@ sample late.yaml 'exceptions: [{what: w, why: y, requested-by: r, approved-by: s
 run "$profile" check "$work/late.yaml"
 says "past an exception" err 'exceptions[0]: ended on 2020-01-01'
 
+# ---- places of the host ------------------------------------------------------
+# key | path | what is said, or ok
+while IFS='|' read -r key path said; do
+	sample place.yaml "files: {$key: [$path]}"
+	run "$profile" check "$work/place.yaml"
+	says "files.$key: $path" "$([ "$said" = ok ] && echo out || echo err)" "$said"
+done <<'TABLE'
+write|/etc/cron.d|/etc/cron.d: lies in /etc, settings that root's programs obey
+write|/usr/local/bin|/usr/local/bin: lies in /usr, programs that root runs
+write|/boot|/boot: is /boot
+write|/boot/grub|/boot/grub: lies in /boot
+write|/lib/x|/lib/x: lies in /lib
+write|/lib64/x|/lib64/x: lies in /lib64
+write|/bin/x|/bin/x: lies in /bin
+write|/sbin/x|/sbin/x: lies in /sbin
+write|/root/.ssh|/root/.ssh: is /root/.ssh
+write|/root/.ssh/keys|/root/.ssh/keys: lies in /root/.ssh
+write|/root|/root: covers /root/.ssh
+write|/root/work|ok
+write|/library|ok
+read|/etc/shadow|/etc/shadow: is /etc/shadow, the host's passwords
+read|/etc/gshadow-|/etc/gshadow-: is /etc/gshadow-
+write|/etc/shadow|/etc/shadow: is /etc/shadow
+read|/etc|/etc: is /etc
+read|/etc/php|ok
+read|/usr/share/x|ok
+read|/root/.ssh|ok
+TABLE
+sample socket.yaml 'egress: [{to: "unix:/var/run/x"}]'
+run "$profile" check "$work/socket.yaml"
+says "a socket below /var/run" err '7:15: egress[0].to: /var/run/x: lies in /var/run, a link: its target /run was expected'
+sample sockets.yaml 'egress:' "$(for i in 1 2 3 4 5 6 7 8; do echo "  - {to: \"unix:/run/$i\"}"; done)"
+run "$profile" check "$work/sockets.yaml"
+is "eight sockets below /run" 0 $?
+echo '  - {to: "unix:/srv/9"}' >>"$work/sockets.yaml"
+run "$profile" check "$work/sockets.yaml"
+says "and one more" err 'egress[8] to unix:/srv/9: too many unix sockets: an agent can have 16, and one below /run counts twice'
+
 # ---- files that are none ---------------------------------------------------
 run "$profile" check "$work/missing.yaml"
 is "missing" 1 $?

@@ -122,9 +122,12 @@ static void test_policy(void)
 	   policy->rules[2].port_high == 8100, "its second range");
 	ok(policy->rules[3].id == 2 && policy->rules[3].prefix == 128 &&
 	   policy->rules[3].protocol == IPPROTO_UDP, "the UDP one");
-	ok(policy->unix_count == 1 && policy->unix_paths[0].id == 3 &&
+	ok(policy->unix_count == 2 && policy->unix_paths[0].id == 3 &&
 	   policy->unix_paths[0].length == 11 &&
 	   !memcmp(policy->unix_paths[0].path, "/run/x.sock", 12), "the socket");
+	ok(policy->unix_paths[1].id == 3 && policy->unix_paths[1].length == 15 &&
+	   !memcmp(policy->unix_paths[1].path, "/var/run/x.sock", 16),
+	   "… and its other name");
 	ok(policy->listen_count == 2 && !policy->listens[0].anywhere &&
 	   policy->listens[1].anywhere && policy->listens[1].port_high == 9001 &&
 	   policy->listens[1].protocol == IPPROTO_UDP, "the ports");
