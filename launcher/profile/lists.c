@@ -440,6 +440,8 @@ int parse_exceptions(struct parse *parse)
 		result = parse_rows(parse, path, exception_rows,
 				    sizeof(exception_rows) / sizeof(*exception_rows),
 				    &parse->raw->exceptions[i], exception);
+		snprintf(below, sizeof(below), "%s.until", path);
+		exception->place = parse_place(parse, below);
 		snprintf(below, sizeof(below), "%s.approved-by", path);
 		if (!result &&
 		    !strcasecmp(exception->requested_by, exception->approved_by))

@@ -39,6 +39,13 @@ unsigned parse_line(const struct parse *parse, const char *path)
 	return source_find(parse->root, path)->line;
 }
 
+struct profile_place parse_place(const struct parse *parse, const char *path)
+{
+	const struct source_node *node = source_find(parse->root, path);
+
+	return (struct profile_place){ node->line, node->column };
+}
+
 int parse_rows(struct parse *parse, const char *path,
 	       const struct parse_row *rows, size_t count, const void *raw,
 	       void *to)
@@ -341,6 +348,7 @@ static int take_all(struct parse *parse)
 {
 	int result = parse_rows(parse, "", rows, sizeof(rows) / sizeof(*rows),
 				parse->raw, parse->profile);
+	parse->profile->review.place = parse_place(parse, "review.by");
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists) && !result; i++)
 		result = take_list(parse, i);
 	if (!result)

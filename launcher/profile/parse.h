@@ -42,6 +42,9 @@ int parse_wrong_at(const struct parse *parse, const struct source_node *node,
 /* The line of the value at `path`. */
 unsigned parse_line(const struct parse *parse, const char *path);
 
+/* Its line and column. */
+struct profile_place parse_place(const struct parse *parse, const char *path);
+
 /* A text of one line and 1..255 bytes, copied to *(char **)to. */
 int parse_text(struct parse *parse, const char *path, const char *text, void *to);
 /* The same of [a-z0-9-]{1,63}. */

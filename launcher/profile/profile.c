@@ -18,18 +18,22 @@ int profile_expired(const struct profile *profile, struct profile_date today,
 		    struct error *error)
 {
 	struct profile_date day = profile->review.by;
+	struct profile_place at = profile->review.place;
 
 	if (passed(day, today))
-		return error_set(error, EKEYEXPIRED, "review: was due by %04u-%02u-"
-				 "%02u: the profile must be reviewed and review.by "
-				 "moved on", day.year, day.month, day.day);
+		return error_set(error, EKEYEXPIRED, "%u:%u: review: was due by "
+				 "%04u-%02u-%02u: the profile must be reviewed and "
+				 "review.by moved on", at.line, at.column,
+				 day.year, day.month, day.day);
 	for (unsigned i = 0; i < profile->exception_count; i++) {
 		day = profile->exceptions[i].until;
+		at = profile->exceptions[i].place;
 		if (passed(day, today))
-			return error_set(error, EKEYEXPIRED, "exceptions[%u]: ended "
-					 "on %04u-%02u-%02u: what it allowed must "
-					 "leave the profile, or be approved anew", i,
-					 day.year, day.month, day.day);
+			return error_set(error, EKEYEXPIRED, "%u:%u: exceptions[%u]: "
+					 "ended on %04u-%02u-%02u: what it allowed "
+					 "must leave the profile, or be approved "
+					 "anew", at.line, at.column, i, day.year,
+					 day.month, day.day);
 	}
 	return 0;
 }

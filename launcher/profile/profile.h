@@ -37,6 +37,11 @@ struct profile_date {
 	uint8_t month, day;
 };
 
+/* Of a value in its file, from 1. */
+struct profile_place {
+	unsigned line, column;
+};
+
 struct profile_ports {
 	uint16_t low, high;	/* inclusive, 1..65535 */
 };
@@ -90,6 +95,7 @@ struct profile_credential {
 struct profile_exception {
 	char *what, *why, *requested_by, *approved_by;
 	struct profile_date until;
+	struct profile_place place;	/* of until */
 };
 
 struct profile {
@@ -98,6 +104,7 @@ struct profile {
 	struct {
 		char *approved_by;
 		struct profile_date by;
+		struct profile_place place;	/* of by */
 	} review;
 	struct {
 		char **command;		/* command_count may be 0 */
@@ -152,7 +159,7 @@ int profile_print(const struct profile *profile, char **ret_text,
 		  size_t *ret_length, struct error *error);
 
 /* Whether the review day or an exception has passed on the day `today`.
- * Returns 0, or -EKEYEXPIRED with the clause in `error`. */
+ * Returns 0, or -EKEYEXPIRED with "LINE:COLUMN: clause: why" in `error`. */
 int profile_expired(const struct profile *profile, struct profile_date today,
 		    struct error *error);
 

@@ -153,19 +153,32 @@ static int fail(const struct walker *walker, unsigned line, unsigned column,
 			 line, column, path, *path ? ": " : "", expected);
 }
 
+/* 1 if the keys are the same but for "_" in place of "-". */
+static int is_near(const char *key, const char *other)
+{
+	while (*key && (*key == *other || (*key == '_' && *other == '-')))
+		key++, other++;
+	return *key == *other;
+}
+
 static int unknown_key(const struct walker *walker, const struct source_node *node,
-		       const cyaml_schema_field_t *fields)
+		       const char *path, const cyaml_schema_field_t *fields)
 {
 	char keys[512];
 	size_t used = 0;
+	const char *near = NULL;
 
-	for (; fields->key; fields++)
+	for (; fields->key; fields++) {
 		used += (size_t)snprintf(keys + used, sizeof(keys) - used, "%s%s",
 					 used ? ", " : "", fields->key);
+		if (is_near(node->key, fields->key))
+			near = fields->key;
+	}
 	return error_set(walker->error, EINVAL,
-			 "%s:%u:%u: %s: no such key: one of %s was expected",
-			 walker->file, node->key_line, node->key_column,
-			 source_quote(node->key).text, keys);
+			 "%s:%u:%u: %s%s%s: no such key: %s%s was expected",
+			 walker->file, node->key_line, node->key_column, path,
+			 *path ? "." : "", source_quote(node->key).text,
+			 near ? "" : "one of ", near ? near : keys);
 }
 
 static int shape_mapping(const struct walker *walker, const struct source_node *node,
@@ -179,7 +192,7 @@ static int shape_mapping(const struct walker *walker, const struct source_node *
 		while (field->key && strcmp(field->key, at->key))
 			field++;
 		if (!field->key)
-			return unknown_key(walker, at, fields);
+			return unknown_key(walker, at, path, fields);
 		snprintf(below, sizeof(below), "%s%s%s", path, dot, field->key);
 		int result = shape(walker, at, below, &field->value);
 		if (result < 0)

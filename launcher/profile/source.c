@@ -264,22 +264,42 @@ static int take(struct reader *reader, const yaml_event_t *event)
 	}
 }
 
+/* What people mean who write what libyaml says this of. */
+static const char *hint(const yaml_parser_t *parser)
+{
+	static const struct {
+		const char *said, *hint;
+	} hints[] = {
+		/* Mostly a tab, which nobody sees. */
+		{ "cannot start any token", ": spaces instead of tabs, and quotes "
+		  "around what begins with @, ` or %, were expected" },
+		{ "mapping values are not allowed", ": put quotes around a text "
+		  "with \": \" in it" },
+		{ "scanning an alias", ": put quotes around what begins with *, as "
+		  "in \"*.example.com\"" },
+		{ "scanning an anchor", ": put quotes around what begins with &" },
+	};
+
+	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++)
+		if ((parser->problem && strstr(parser->problem, hints[i].said)) ||
+		    (parser->context && strstr(parser->context, hints[i].said)))
+			return hints[i].hint;
+	return "";
+}
+
 static int syntax(struct reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return error_errno(reader->error, ENOMEM, "%s", reader->file);
-	/* Mostly a tab, which nobody sees. */
-	int start = parser->problem && strstr(parser->problem, "cannot start any token");
 	return error_set(reader->error, EINVAL, "%s:%zu:%zu: not YAML: %s%s%s%s",
 			 reader->file, parser->problem_mark.line + 1,
 			 parser->problem_mark.column + 1,
 			 parser->problem ? parser->problem : "a mapping was expected",
 			 parser->context ? " " : "",
 			 parser->context ? parser->context : "",
-			 start ? ": spaces instead of tabs, and quotes around what "
-				 "begins with @, ` or %, were expected" : "");
+			 hint(parser));
 }
 
 static int run(struct reader *reader)

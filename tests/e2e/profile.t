@@ -128,13 +128,31 @@ says "the good one is said to be good" out "$work/good.yaml: ok sample"
 sed -i 's/2999/2020/' "$work/other.yaml"
 run "$profile" check "$work/other.yaml"
 is "past its review day" 1 $?
-says "says so" err 'review: was due by 2020-12-31'
+says "says so, and where" err "ambit: $work/other.yaml: 6:30: review: was due by 2020-12-31"
 run "$profile" explain "$work/other.yaml"
 says "explain says that too" out 'a launch would be refused: '
 
 sample late.yaml 'exceptions: [{what: w, why: y, requested-by: r, approved-by: s, until: 2020-01-01}]'
 run "$profile" check "$work/late.yaml"
-says "past an exception" err 'exceptions[0]: ended on 2020-01-01'
+says "past an exception" err "late.yaml: 7:72: exceptions[0]: ended on 2020-01-01"
+
+# ---- slips: what was meant ---------------------------------------------------
+# place and message | the line
+while IFS='|' read -r said line; do
+	sample slip.yaml "$line"
+	run "$profile" check "$work/slip.yaml"
+	says "$line" err "slip.yaml:$said"
+done <<'TABLE'
+7:16: not YAML: did not find expected alphabetic or numeric character while scanning an alias: put quotes around what begins with *, as in "*.example.com"|egress: [{to: *.example.com, ports: [443]}]
+7:16: not YAML: did not find expected alphabetic or numeric character while scanning an alias: put quotes|egress: [{to: *, ports: [443]}]
+7:12: not YAML: mapping values are not allowed in this context: put quotes around a text with ": " in it|other: does: things
+7:10: limits.open_files: no such key: open-files was expected|limits: {open_files: 5}
+7:7: run.pass_environment: no such key: pass-environment was expected|run: {pass_environment: [A]}
+7:42: exceptions[0].requested_by: no such key: requested-by was expected|exceptions: [{what: w, why: y, until: a, requested_by: r}]
+7:10: limits.memry: no such key: one of memory, processes, cpu, open-files, file-size was expected|limits: {memry: 1G}
+7:26: egress[0].port: no such key: one of to, addresses, ports, protocol, tls, tool was|egress: [{to: 192.0.2.1, port: 5}]
+7:1: limit: no such key: one of ambit,|limit: {cpu: 1%}
+TABLE
 
 # ---- places of the host ------------------------------------------------------
 # key | path | what is said, or ok
