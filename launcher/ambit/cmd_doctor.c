@@ -41,6 +41,8 @@ static void print_report(const json_t *report, const json_t *layers)
 	say_text(stdout, agent_text(report, "kernel"));
 	fputs(", trust domain ", stdout);
 	say_text(stdout, agent_text(report, "trust_domain"));
+	fputs("\naudit log: ", stdout);
+	say_text(stdout, agent_text(report, "log"));
 	fputs("\n", stdout);
 	for (size_t i = 0; i < count; i++) {
 		const json_t *layer = json_array_get(layers, i);
@@ -87,7 +89,8 @@ int cmd_doctor(const struct command *command, int argc, char **argv)
 			say_json(stdout, reply.parameters);
 		else
 			print_report(reply.parameters, layers);
-		status = is_whole(layers) ? 0 : AMBIT_EXIT_FAILED;
+		int writes = strcmp(agent_text(reply.parameters, "log"), "ok") == 0;
+		status = is_whole(layers) && writes ? 0 : AMBIT_EXIT_FAILED;
 	}
 	reply_release(&reply);
 	return say_finish(status);

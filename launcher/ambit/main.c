@@ -90,6 +90,11 @@ int main(int argc, char **argv)
 	}
 	const char *name = argv[1];
 	if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+		/* help COMMAND is COMMAND --help. */
+		char help[] = "--help", *words[] = { help, NULL };
+		for (size_t i = 0; argc > 2 && i < COMMAND_COUNT; i++)
+			if (strcmp(argv[2], commands[i].name) == 0)
+				return commands[i].run(&commands[i], 1, words);
 		usage(stdout);
 		return say_finish(0);
 	}

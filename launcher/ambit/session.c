@@ -71,7 +71,11 @@ static void launched(struct session *session, json_t *agent)
 			say_json(stdout, agent);
 		else
 			say_text(stdout, id), fputs("\n", stdout);
-		finish(session, say_finish(0));
+		int status = say_finish(0);
+		/* It runs: a caller that starts it again would have two. */
+		if (status)
+			say_note("run", "the agent runs: %s", id);
+		finish(session, status);
 		return;
 	}
 	const json_t *most = json_object_get(agent, "file_size");

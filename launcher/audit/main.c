@@ -205,14 +205,18 @@ static const struct option_row options[] = {
 	{ "--denied", OPTION_FILTER, PLACE(denied), 0, 0 },
 };
 
-static int usage(void)
+static void print_usage(FILE *to)
 {
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(stderr, "%s ambit-audit %s %s\n",
+		fprintf(to, "%s ambit audit %s %s\n",
 			i ? "      " : "usage:", commands[i].name,
 			commands[i].usage);
-	fputs("filters: --agent ID|NAME  --profile NAME  --task ID  --denied\n",
-	      stderr);
+	fputs("filters: --agent ID|NAME  --profile NAME  --task ID  --denied\n", to);
+}
+
+static int usage(void)
+{
+	print_usage(stderr);
 	return AMBIT_EXIT_USAGE;
 }
 
@@ -222,11 +226,16 @@ static int usage_error(const char *what, const char *word)
 	return usage();
 }
 
+/* `word` as --name or --name=value. */
 static const struct option_row *option_find(const struct command *command,
 					    const char *word)
 {
+	size_t length = strcspn(word, "=");
+
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
-		if (!strcmp(options[i].name, word) &&
+		if (!strncmp(options[i].name, word, length) &&
+		    !options[i].name[length] &&
+		    (!word[length] || options[i].number || options[i].text) &&
 		    options[i].needs & command->options)
 			return &options[i];
 	return NULL;
@@ -237,7 +246,8 @@ static int option_take(const struct option_row *row, char **words,
 		       struct tool_show *show)
 {
 	char *base = (char *)show;
-	const char *value = words[1];
+	const char *behind = strchr(words[0], '=');
+	const char *value = behind ? behind + 1 : words[1];
 
 	if (row->flag)
 		*(int *)(void *)(base + row->flag - 1) = 1;
@@ -251,7 +261,7 @@ static int option_take(const struct option_row *row, char **words,
 			      row->needs == OPTION_LINES ? 1000000 : UINT64_MAX,
 			      (uint64_t *)(void *)(base + row->number - 1)) < 0)
 		return 0;
-	return 2;
+	return behind ? 1 : 2;
 }
 
 int main(int count, char **words)
@@ -264,6 +274,10 @@ int main(int count, char **words)
 		return usage();
 	if (!strcmp(words[1], "--version")) {
 		puts("ambit-audit " AMBIT_VERSION);
+		return 0;
+	}
+	if (!strcmp(words[count - 1], "--help") || !strcmp(words[1], "help")) {
+		print_usage(stdout);
 		return 0;
 	}
 	for (size_t i = 0; i < COMMANDS && !command; i++)

@@ -325,7 +325,7 @@ int main(int argc, char **argv)
 {
 	int known = 0;
 
-	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))) {
+	if (argc > 1 && (!strcmp(argv[argc - 1], "--help") || !strcmp(argv[1], "help"))) {
 		print_usage(stdout);
 		return 0;
 	}

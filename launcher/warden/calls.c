@@ -230,11 +230,13 @@ static void call_doctor(struct connection *connection, json_t *parameters)
 			"{s:s, s:s, s:b, s:s}", "name", layer.name, "state",
 			layer.proven ? "proven" : "missing", "required",
 			layer.required, "how", layer.how));
-	control_reply(connection, json_pack("{s:s, s:s, s:s, s:o}", "version",
+	control_reply(connection, json_pack("{s:s, s:s, s:s, s:s, s:o}", "version",
 					    AMBIT_VERSION, "kernel",
 					    system.release, "trust_domain",
-					    warden->trust_domain, "layers",
-					    list), 0);
+					    warden->trust_domain, "log",
+					    warden->log_error ?
+						    strerror(warden->log_error) : "ok",
+					    "layers", list), 0);
 }
 
 /* ---- the node ---------------------------------------------------------- */

@@ -229,6 +229,9 @@ static void set_health(struct warden *warden, int error)
 {
 	struct error ignored = { 0 };
 
+	if (error != warden->log_error)
+		fprintf(stderr, "ambitd: audit log: %s\n", error ?
+			strerror(error) : "records are written again");
 	warden->log_error = error;
 	/* No record, no connection: while nothing can be written, new attempts
 	 * are refused at once instead of when the ring is full. */

@@ -250,6 +250,8 @@ while [ $i -lt 5 ] && timeout 20 ambit run --quiet --profile good -- true 2>/dev
 	i=$((i + 1))
 done
 refused "log full: no launch" 125 "log" ambit_run good true
+runs "log full: doctor fails" 1 ambit doctor
+like "and says why" "$OUT" "audit log: No space left on device"
 flow "log full: what is open stays, nothing new" "kept refused"
 rm "$LOG/filler"
 ok "log well again: launches" timeout 20 \

@@ -82,6 +82,7 @@ for command in run ps inspect cut reload kill retire reinstate doctor node; do
 	is "$($ambit $command --help 2>&1 | head -n 1 | cut -d' ' -f1-3):$?" \
 		"usage: ambit $command:0" "$command --help"
 done
+is "$($ambit help run | head -n 1 | cut -d' ' -f1-3)" "usage: ambit run" "help run"
 $ambit --help >/dev/full 2>"$top/err"
 is "$?:$(cat "$top/err")" "1:ambit: standard output: No space left on device" \
 	"help that can't be written is a failure"

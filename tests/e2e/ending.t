@@ -99,6 +99,12 @@ ends "retire" 143 waits ambit retire busy --reason "test"
 ends "retire: SIGTERM is ignored" 137 stubborn ambit retire busy --reason "test"
 run ambit audit show --agent busy
 like "kill and retire are recorded with their reason" "$OUT" "agent killed" "agent retired" "test"
+for words in "audit --help" "audit show --help" "help audit" "profile --help" "profile check --help"; do
+	# shellcheck disable=SC2086
+	runs "$words" 0 ambit $words
+	like "… is the usage" "$OUT" "usage: ambit"
+done
+runs "--agent=NAME" 0 ambit audit show --agent=busy
 run ambit audit show --denied
 unlike "a kill is no refusal" "$OUT" "agent killed"
 run ambit audit show --agent bussy
