@@ -233,8 +233,7 @@ static void set_health(struct warden *warden, int error)
 		fprintf(stderr, "ambitd: audit log: %s\n", error ?
 			strerror(error) : "records are written again");
 	warden->log_error = error;
-	/* No record, no connection: while nothing can be written, new attempts
-	 * are refused at once instead of when the ring is full. */
+	/* No record, no connection: refused at once, not when the ring is full. */
 	if (kernel_admit(warden->kernel, error == 0 && !warden->addresses_error,
 			 &ignored) < 0)
 		warden->log_error = error ? error : EIO;
