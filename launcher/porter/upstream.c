@@ -7,8 +7,9 @@
  * as it may and reads in /proc/net/udp which ports wait.  Hence every question has
  * a socket of its own, so that a port is not there before the question; no question
  * is asked twice at once, which would double what a guess may meet; and the first
- * wrong answer is the last: the question is asked over TCP then.  That leaves one
- * guess at 16 bits of number and a bit for each letter of the name.
+ * wrong answer is the last: the question is asked over TCP then, as are others for
+ * a while.  That leaves a guess a minute at 16 bits of number and a bit for each
+ * letter of the name.
  */
 #include "upstream.h"
 
@@ -30,12 +31,15 @@
 #define ANSWER_MS 750
 #define ROUNDS 2
 #define BUCKETS 1024
+#define DOUBT_MS 60000		/* TCP first, after a wrong answer */
+#define STREAM_SOCKETS 4	/* of one channel: its versions have one */
 #define BYTES_MOST 4096		/* of a datagram; what is cut is asked for over TCP */
 
 struct resolver {
 	struct sockaddr_storage address;
 	socklen_t size;
 	ares_channel stream;	/* over TCP */
+	uint64_t doubted_ms;	/* until then */
 };
 
 /* One of those who want the same. */
@@ -248,13 +252,17 @@ static int send_question(struct ask *ask)
 	return 0;
 }
 
+/* The same resolver over TCP: see below. */
+static void ask_stream(struct ask *ask);
+
 static void stop_waiting(struct ask *ask)
 {
 	TAILQ_REMOVE(&ask->upstream->sent, ask, sent);
 	own_close(&ask->socket);
 }
 
-/* The next resolver, until each was asked in every round. */
+/* The next resolver, until each was asked in every round.  A doubted one is asked by
+ * UDP in the last, should it have no TCP. */
 static void ask_next(struct ask *ask)
 {
 	struct upstream *upstream = ask->upstream;
@@ -262,6 +270,11 @@ static void ask_next(struct ask *ask)
 	while (ask->tries < upstream->count * ROUNDS) {
 		if (ask->tries++)
 			ask->at = (ask->at + 1) % upstream->count;
+		if (ask->tries <= upstream->count &&
+		    upstream->resolvers[ask->at].doubted_ms > now_ms()) {
+			ask_stream(ask);
+			return;
+		}
 		if (!send_question(ask))
 			return;
 	}
@@ -292,7 +305,6 @@ static void streamed(void *data, int status, int timeouts, unsigned char *bytes,
 		ask_next(ask);
 }
 
-/* The same resolver. */
 static void ask_stream(struct ask *ask)
 {
 	ares_query(ask->upstream->resolvers[ask->at].stream, ask->name, 1, ask->type,
@@ -318,7 +330,10 @@ static void hear(struct ask *ask)
 		return;
 	}
 	size_t length = (size_t)got;
-	if (!dns_answers(bytes, length, ask->question) ||
+	int ours = dns_answers(bytes, length, ask->question);
+	if (!ours)
+		ask->upstream->resolvers[ask->at].doubted_ms = now_ms() + DOUBT_MS;
+	if (!ours ||
 	    dns_read_answer(bytes, length, ask->name, ask->type, &answer) ||
 	    answer.truncated)
 		ask_stream(ask);
@@ -386,12 +401,12 @@ void upstream_ask(struct upstream *upstream, const char *name, uint16_t type,
 static unsigned watch_stream(ares_channel channel, struct pollfd *ret_sockets,
 			     unsigned room, int *timeout_ms)
 {
-	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
+	ares_socket_t sockets[STREAM_SOCKETS];
 	struct timeval most = { 0, 0 };
 	unsigned count = 0;
 
-	int wanted = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
-	for (unsigned s = 0; s < ARES_GETSOCK_MAXNUM; s++) {
+	int wanted = ares_getsock(channel, sockets, STREAM_SOCKETS);
+	for (unsigned s = 0; s < STREAM_SOCKETS; s++) {
 		int in = ARES_GETSOCK_READABLE(wanted, s) != 0;
 		int out = ARES_GETSOCK_WRITABLE(wanted, s) != 0;
 		if ((in || out) && count < room)

@@ -17,7 +17,7 @@
 
 #define UPSTREAM_RESOLVERS 3
 #define UPSTREAM_QUESTIONS 4096	/* at once; each has a socket */
-#define UPSTREAM_SOCKETS (UPSTREAM_QUESTIONS + 48)	/* with those of TCP */
+#define UPSTREAM_SOCKETS (UPSTREAM_QUESTIONS + 4 * UPSTREAM_RESOLVERS)	/* and TCP */
 
 struct upstream;
 

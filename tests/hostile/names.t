@@ -104,15 +104,14 @@ silent rcode 2:
 TABLE
 # ---- somebody answers in the resolver's name ----------------------------------------
 # He does not see the questions.  What he is told of the port, in /proc/net/udp, is of
-# one question; and he has one guess.
-for how in flipped guessed; do
+# one question; and he has one guess, after which the resolver is asked over TCP.
+anew() {	# a porter that doubts nobody
+	porter=$(node_pid ambit-porter)
+	kill -KILL "$porter" && gone "$porter"
+	dns_until "ambit run --quiet --profile bounded -- $WORK/lookup good.evil.test 7000" || fail "the porter is back"
 	: >"$DNS_LOG"
-	inside "$WORK/lookups" ask "$how.evil.test"
-	is "an answer that is $how: the one over TCP is told" "$OUT" "rcode 0: $NET4.3"
-	is "… after one question by UDP" "$(cut -d' ' -f3 "$DNS_LOG" | sed 's/[0-9].*/udp/')" "udp
-tcp"
-done
-: >"$DNS_LOG"
+}
+anew
 inside "$WORK/lookups" many silent.evil.test 2
 is "the same question many times: each is answered as it was spelled" "$OUT" "20 of 20"
 is "… and it is asked for once, and once more" "$(wc -l <"$DNS_LOG")" 2
@@ -130,6 +129,18 @@ done
 wait "$LATE1" "$LATE2"
 is "two agents wait for one answer: each has it admitted" "$(cat "$TAP_DIRECTORY"/late.?)" "connected
 connected"
+for how in flipped guessed; do
+	anew
+	inside "$WORK/lookups" ask "$how.evil.test"
+	is "an answer that is $how: the one over TCP is told" "$OUT" "rcode 0: $NET4.3"
+	inside "$WORK/lookups" ask good.evil.test
+	is "… and another name is looked up" "$OUT" "rcode 0: $NET4.3"
+	is "… after one question by UDP" "$(cut -d' ' -f1,3 "$DNS_LOG" | sed 's/ [0-9].*/ udp/')" \
+		"$how.evil.test udp
+$how.evil.test tcp
+good.evil.test tcp"
+done
+anew
 
 inside "$WORK/lookups" ask good.evil.test
 is "after all of these it still answers" "$OUT" "rcode 0: $NET4.3"
