@@ -309,6 +309,10 @@ static int add_endpoint(struct builder *builder, unsigned index)
 		refuse_unless(builder, layers->idmapped_mounts,
 			      "id-mapped mounts are missing on this node");
 	}
+	if (endpoint->kind == PROFILE_ENDPOINT_UNIX && !last(builder)->refusal[0] &&
+	    !strncmp(endpoint->to, "unix:/run/", 10))
+		snprintf(last(builder)->mechanism, sizeof(last(builder)->mechanism),
+			 "%s, by /var/run too", mechanisms[endpoint->kind]);
 	result = add_addresses(builder, index);
 	if (result < 0 || endpoint->tls != PROFILE_TLS_REQUIRED)
 		return result;

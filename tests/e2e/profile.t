@@ -185,6 +185,8 @@ TABLE
 sample socket.yaml 'egress: [{to: "unix:/var/run/x"}]'
 run "$profile" check "$work/socket.yaml"
 says "a socket below /var/run" err '7:15: egress[0].to: /var/run/x: lies in /var/run, a link: its target /run was expected'
+sample socket.yaml 'egress: [{to: "unix:/run/x"}]' && run "$profile" explain "$work/socket.yaml"
+says "one below /run: explained" out 'the socket alone is mounted, by /var/run too'
 sample sockets.yaml 'egress:' "$(for i in 1 2 3 4 5 6 7 8; do echo "  - {to: \"unix:/run/$i\"}"; done)"
 run "$profile" check "$work/sockets.yaml"
 is "eight sockets below /run" 0 $?
@@ -211,6 +213,17 @@ says "too large" err 'is too large: at most 1048576 bytes'
 head -c 4096 "$profile" >"$work/binary.yaml"
 run "$profile" check "$work/binary.yaml"
 is "a binary" 1 $?
+
+# ---- private addresses of a name ---------------------------------------------
+for blocks in '10.77.0.0/24, "FD00:0::/8", 10.78.0.1/32' 10.77.0.0/24 ''; do
+	sample inside.yaml "egress: [{to: in.example.com, ports: [443], addresses: [$blocks]}]"
+	"$profile" check "$work/inside.yaml" | sed 's/.*sha256//' >>"$work/digests"
+	"$profile" show "$work/inside.yaml" | grep addresses >>"$work/shown"
+done
+is "each list has a digest of its own" 3 "$(sort -u "$work/digests" | wc -l)"
+printf '    addresses: [%s]\n' '"10.77.0.0/24", "fd00::/8", "10.78.0.1"' '"10.77.0.0/24"' >"$work/wanted"
+run diff "$work/shown" "$work/wanted"
+is "shown in their canonical form, if there are any" 0 $?
 
 # ---- explain ---------------------------------------------------------------
 run "$profile" explain "$work/good.yaml"

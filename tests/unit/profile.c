@@ -174,6 +174,8 @@ static const struct {
 	  "addresses[1]: 10.1.0.0/16: and addresses[0] lie in one another" },
 	{ "addresses: one in another", ADDRESSES("10.1.0.1, 10.0.0.0/8"), "8:59",
 	  "lie in one another" },
+	{ "addresses: the other way round", ADDRESSES("10.0.0.0/8, 10.1.0.1"), "8:61",
+	  "lie in one another" },
 	{ "addresses: nine", ADDRESSES("10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, "
 				       "10.0.0.6, 10.0.0.7, 10.0.0.8, 10.0.0.9"),
 	  "8:129", "egress[0].addresses: too many: at most 8" },
