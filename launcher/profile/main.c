@@ -130,8 +130,10 @@ static int check_day(const struct loaded *loaded, struct error *error)
 		(uint16_t)(day.tm_year + 1900), (uint8_t)(day.tm_mon + 1),
 		(uint8_t)day.tm_mday,
 	};
-	int result = profile_expired(loaded->profile, today, error);
-	return result ? error_context(error, "%s", loaded->path) : 0;
+	struct error why = { 0 };
+	/* It begins with the place: "FILE:6:30: review…". */
+	return profile_expired(loaded->profile, today, &why) ?
+		       error_set(error, why.code, "%s:%s", loaded->path, why.text) : 0;
 }
 
 static int check_one(const char *which)

@@ -187,7 +187,7 @@ static void every_attempt(void)
 
 static void every_event(void)
 {
-#define ROW(name, number, word, critical) { AMBIT_EVENT_##name, #name },
+#define ROW(name, number, word) { AMBIT_EVENT_##name, #name },
 	static const struct { unsigned kind; const char *name; } kinds[] = {
 		AMBIT_EVENTS(ROW)
 	};
