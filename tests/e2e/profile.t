@@ -128,13 +128,13 @@ says "the good one is said to be good" out "$work/good.yaml: ok sample"
 sed -i 's/2999/2020/' "$work/other.yaml"
 run "$profile" check "$work/other.yaml"
 is "past its review day" 1 $?
-says "says so, and where" err "ambit: $work/other.yaml: 6:30: review: was due by 2020-12-31"
+says "says so, and where" err "ambit: $work/other.yaml:6:30: review: was due by 2020-12-31"
 run "$profile" explain "$work/other.yaml"
 says "explain says that too" out 'a launch would be refused: '
 
 sample late.yaml 'exceptions: [{what: w, why: y, requested-by: r, approved-by: s, until: 2020-01-01}]'
 run "$profile" check "$work/late.yaml"
-says "past an exception" err "late.yaml: 7:72: exceptions[0]: ended on 2020-01-01"
+says "past an exception" err "late.yaml:7:72: exceptions[0]: ended on 2020-01-01"
 
 # ---- slips: what was meant ---------------------------------------------------
 # place and message | the line
