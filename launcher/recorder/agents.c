@@ -104,6 +104,7 @@ static void forget(struct agents *agents, struct agent *agent)
 	*at = agent->next;
 	agents->slots[agent->open.slot] = NULL;
 	free_endpoints(agent);
+	free(agent->refused);
 	free(agent);
 }
 
@@ -167,6 +168,15 @@ void agents_close(struct agent *agent, const struct audit_totals *totals)
 	agent->totals = *totals;
 	agent->closed = 1;
 	free_endpoints(agent);
+	free(agent->refused);
+	agent->refused = NULL;
+}
+
+int agents_refused(struct agent *agent)
+{
+	if (!agent->refused && !agent->closed)
+		agent->refused = calloc(1, sizeof(*agent->refused));
+	return agent->refused != NULL;
 }
 
 int agents_map(struct agents *agents, int fd, uint32_t slots, struct error *error)

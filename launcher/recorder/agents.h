@@ -23,7 +23,7 @@ struct agent {
 	 * of one that is closed: thousands of those are kept. */
 	struct ambit_endpoint **endpoints;
 	struct audit_totals totals;	/* once closed */
-	struct refused refused;
+	struct refused *refused;	/* NULL: nothing was, or it is closed */
 	int closed;
 };
 
@@ -62,6 +62,10 @@ const struct ambit_endpoint *agents_endpoint_of(const struct agent *agent,
 /* All that the kernel recorded of the agent has its line: what it could reach
  * (hundreds of endpoints, of thousands of agents that ended) is not needed more. */
 void agents_close(struct agent *agent, const struct audit_totals *totals);
+
+/* Makes agent->refused where it is not there.  0: it is closed, or no memory is left
+ * (the line that its caller is told then names nothing). */
+int agents_refused(struct agent *agent);
 
 /* Maps `fd`, the drained map. */
 int agents_map(struct agents *agents, int fd, uint32_t slots,

@@ -137,8 +137,9 @@ static void take_record(struct recorder *recorder,
 	stream->position = recorder->ring.at;
 	stream->records++;
 	stream->denied += record->verdict != AMBIT_ALLOWED;
-	if (agent)
-		refused_note(&agent->refused, record);
+	/* Most agents have none: it is made when there is something to note. */
+	if (agent && record->verdict != AMBIT_ALLOWED && agents_refused(agent))
+		refused_note(agent->refused, record);
 	if (record->kseq > stream->last_kseq)
 		stream->last_kseq = record->kseq;
 }
@@ -231,8 +232,9 @@ static int add_close(struct recorder *recorder, struct closing *closing)
 	closing->closed = (struct ambit_closed){ .instance = close->instance,
 						 .allowed = totals.allowed,
 						 .denied = totals.denied };
-	if (agent)
-		refused_tell(&agent->refused, totals.denied, &closing->closed);
+	static const struct refused none;
+	refused_tell(agent && agent->refused ? agent->refused : &none, totals.denied,
+		     &closing->closed);
 	closing->lined = 1;
 	if (agent)
 		agents_close(agent, &totals);

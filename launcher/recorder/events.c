@@ -177,7 +177,8 @@ static int take_lookup(struct recorder *recorder,
 	struct audit_stamp stamp;
 	if (agent) {
 		endpoint = agents_endpoint_of(agent, lookup->entry);
-		refused_note_lookup(&agent->refused, lookup);
+		if (lookup->result != AMBIT_LOOKUP_ANSWERED && agents_refused(agent))
+			refused_note_lookup(agent->refused, lookup);
 	}
 	notice_stamp(recorder, &stamp);
 	stamp.time_ms = lookup->time_ms;

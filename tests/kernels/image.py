@@ -77,8 +77,11 @@ def main(root):
         if path.startswith("/") and path != "/.":
             copy(path, root)
     for path in ("/etc/ld.so.cache", "/etc/passwd", "/etc/group", "/etc/services",
-                 "/etc/alternatives/awk", "/usr/bin/awk", "/etc/ssl/openssl.cnf"):
+                 "/usr/bin/awk", "/etc/ssl/openssl.cnf"):
         copy(path, root)
+    # This machine's may be another, with libraries that are not in the image.
+    os.makedirs(root + "/etc/alternatives", exist_ok=True)
+    os.symlink("/usr/bin/mawk", root + "/etc/alternatives/awk")
     for directory in ("proc", "sys", "dev", "run", "tmp", "srv", "var/tmp", "var/lib",
                       "var/log", "root", "mnt", "usr/local/share"):
         os.makedirs(os.path.join(root, directory), exist_ok=True)
