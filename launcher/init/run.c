@@ -120,6 +120,18 @@ static void tell(uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* Ignored signals outlive exec; nothing of the warden's may.  Asked of the kernel:
+ * signal(2) of the C library leaves out the three it keeps for its threads, and a
+ * parent that has once cancelled a thread hands them on ignored (posix_spawn). */
+static void forget_handlers(void)
+{
+	static const unsigned long deflt[4]; /* the kernel's struct sigaction */
+
+	for (int number = 1; number < NSIG; number++)
+		syscall(SYS_rt_sigaction, number, deflt, NULL,
+			sizeof(uint64_t));
+}
+
 static int session(void)
 {
 	sigset_t none;
@@ -127,9 +139,7 @@ static int session(void)
 	syscall(SYS_set_tid_address, &command.here);
 	if (setsid() < 0)
 		return -errno;
-	/* Ignored signals outlive exec; nothing of the warden's may. */
-	for (int signal_number = 1; signal_number < NSIG; signal_number++)
-		signal(signal_number, SIG_DFL);
+	forget_handlers();
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
