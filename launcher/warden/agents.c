@@ -142,7 +142,7 @@ void agents_free(struct agent *agent)
 	warden->agents[agent->slot] = NULL;
 	warden->agent_count -= agent->state != AGENT_PREPARED;
 	free(agent);
-	slots_quiet(warden);
+	slots_freed(warden);
 	control_settled(warden);
 	if (warden->stopping && !warden->agent_count && !slots_any(warden))
 		warden->loop.stopped = 1;

@@ -19,8 +19,8 @@
 
 #define AHEAD 4			/* places kept for a profile in use */
 #define USED_MS 60000		/* a profile is in use so long after a launch */
-#define QUIET_MS 3		/* after a launch, before a place is made: what was
-				 * launched may be short, and its end comes first */
+#define QUIET_MS 3		/* after a launch or an end, before places are made:
+				 * the next one may follow at once */
 
 /* ---- one place --------------------------------------------------------- */
 
@@ -163,12 +163,14 @@ void slots_ended(struct agent *agent)
 		agent->compiled->prepare_failed = 1;
 }
 
-/* The loop may not have come to the news yet. */
+/* The loop may not have come to the news yet.  A place in the making serves as well
+ * as a new one, and sooner; it has a word to say still, a finished one has none. */
 static int is_waiting(const struct agent *agent)
 {
-	struct pollfd gate = { .fd = agent->gate.fd };
+	struct pollfd gate = { .fd = agent->gate.fd,
+			       .events = agent->gate_prepared ? POLLIN : 0 };
 
-	return agent->gate_prepared && poll(&gate, 1, 0) == 0;
+	return poll(&gate, 1, 0) == 0;
 }
 
 /* Places for launches to come must not stand in the way of one that is here. */
@@ -253,17 +255,25 @@ static void quiet(struct warden *warden, void *data)
 	warden->quiet = 1;	/* the loop's next idle moment does the rest */
 }
 
-void slots_used(struct compiled *compiled, struct warden *warden)
+static void await_quiet(struct warden *warden)
 {
-	compiled->used_ms = warden_boot_ms();
 	warden->quiet = 0;
 	timer_forget(warden, &warden->quiet);
 	timer_once(warden, QUIET_MS, quiet, &warden->quiet);
 }
 
-void slots_quiet(struct warden *warden)
+void slots_used(struct compiled *compiled, struct warden *warden)
 {
-	warden->quiet = 1;
+	compiled->used_ms = warden_boot_ms();
+	/* What was launched is being executed, and its caller waits: launches that
+	 * follow each other leave no better moment for the next one's place. */
+	warden->spare = 1;
+	await_quiet(warden);
+}
+
+void slots_freed(struct warden *warden)
+{
+	await_quiet(warden);
 }
 
 static int is_launching(struct warden *warden)
@@ -279,8 +289,10 @@ static int is_launching(struct warden *warden)
 int slots_refill(void *owner)
 {
 	struct warden *warden = owner;
+	int wanted = warden->quiet || warden->spare;
 
-	if (!warden->quiet || warden->stopping || warden->log_error ||
+	warden->spare = 0;
+	if (!wanted || warden->stopping || warden->log_error ||
 	    is_launching(warden))
 		return 0;
 	if (is_crowded(warden)) {

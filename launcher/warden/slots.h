@@ -26,8 +26,8 @@ int slots_prepare(struct agent *agent, struct error *error);
 /* A launch of the profile succeeded: places for it are kept from now on. */
 void slots_used(struct compiled *compiled, struct warden *warden);
 
-/* An agent has ended and its caller is answered: time to make places. */
-void slots_quiet(struct warden *warden);
+/* An agent has ended and its slot is free again: places may be made soon. */
+void slots_freed(struct warden *warden);
 
 /* Idle work of the loop (`owner`: the warden): makes one place if one is missing.
  * 1: there may be more to do. */

@@ -192,6 +192,7 @@ struct warden {
 							 * be told of */
 	int addresses_error;	/* errno while the node's own addresses aren't known */
 	int quiet;		/* no launch or end is near: slots.h */
+	int spare;		/* there is time for one place */
 	int proven;		/* launches are taken */
 	int locked;		/* the node's places are ours */
 	int stopping;
