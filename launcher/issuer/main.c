@@ -257,14 +257,17 @@ static int serve_porter(struct issuer *issuer)
 	return result < 0 ? result : 1;
 }
 
+/* What was signed wakes the porter, which may wait for this processor: keys are made
+ * ahead only when nothing was asked for that long. */
+#define REFILL_MS 1
+
 /* Returns the exit status. */
 static int loop(struct issuer *issuer)
 {
 	struct pollfd peers[2] = { { WARDEN, POLLIN, 0 }, { PORTER, POLLIN, 0 } };
 	for (;;) {
-		/* Keys are made ahead while nothing else is to be done. */
 		int idle = answer_idle(&issuer->answer);
-		int count = poll(peers, 2, idle ? -1 : 0);
+		int count = poll(peers, 2, idle ? -1 : REFILL_MS);
 		if (count < 0 && errno != EINTR) {
 			fprintf(stderr, "ambit-issuer: poll: %s\n", strerror(errno));
 			return 1;
