@@ -102,8 +102,7 @@ ok "the warden ignores and blocks signals" [ -n "$(signals "/proc/$(node_pid amb
 is "an agent none" "$(ambit_run plain sed -n '/^Sig[BI]/p' /proc/self/status | tr -s '\t\n' ' ')" \
 	"SigBlk: 0000000000000000 SigIgn: 0000000000000000 "
 # A place that waits for its agent has no filter of its own yet: it can be asked.
-place=
-for pid in $(pgrep -P "$(node_pid ambitd)" -x ambit-init); do place=$pid; done
+place=$(node_places 4 | sed -n '$s/ *//p')
 KEYRING=250,0,-3 # keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)
 theirs=$(python3 tests/lib/inject.py "$(node_pid ambitd)" $KEYRING)
 own=$(python3 tests/lib/inject.py "$place" $KEYRING)

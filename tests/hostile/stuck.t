@@ -76,7 +76,7 @@ for service in ambit-porter ambit-recorder; do
 done
 
 # ---- what becomes the agent is stopped: its launch has a time, too ---------------------
-places=$(pgrep -P "$(node_pid ambitd)" -x ambit-init)
+places=$(node_places 4)
 # shellcheck disable=SC2086
 kill -STOP $places
 refused "a launch whose process is stopped is refused" 125 "took too long" \

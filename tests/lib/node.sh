@@ -58,6 +58,16 @@ node_pid() {
 	node_pids | awk -v name="$(printf %.15s "$1")" '$2 == name { print $1 }'
 }
 
+# node_places COUNT: the processes that wait for a launch, once there are so many: each
+# has a child, which is to become the command.
+node_places() {
+	# shellcheck disable=SC2016
+	timeout 20 sh -c 'until [ "$(pgrep -P "$(pgrep -d, -P "$1" -x ambit-init)" -x ambit-init |
+			tee "$3" | wc -l)" = "$2" ]; do :; done' sh "$(node_pid ambitd)" "$1" \
+		"$TAP_DIRECTORY/places" 2>/dev/null &&
+		ps -o ppid= -p "$(paste -sd, "$TAP_DIRECTORY/places")"
+}
+
 cgroup2() {
 	awk '{ for (i = 7; $i != "-"; i++); if ($(i + 1) == "cgroup2" && $4 == "/") { print $5; exit } }' /proc/self/mountinfo
 }
