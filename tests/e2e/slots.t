@@ -33,8 +33,9 @@ def prepared():
             continue
         if name == "ambit-init" and mine in environment and int(pid) not in agents:
             parents[pid] = parent
-    return [pid for pid in parents if parents[pid] not in parents]
-# Each question gives the node an idle moment.
+    return [pid for pid in parents if parents[pid] not in parents and
+            (wanted is None or pid in parents.values())]
+# With a number: those that have made the command's process.
 wanted = int(sys.argv[1]) if len(sys.argv) > 1 else None
 for question in range(300):
     found = prepared()
@@ -122,6 +123,25 @@ refused "a directory that is gone" 125 "$WORK/data" ambit_run listed true
 profile plain "run: {environment: {WORD: changed}}"
 runs "a changed profile" 0 ambit_run plain sh -c 'echo $WORD'
 is "is in force" "$OUT" changed
+
+# ---- a place in the making ------------------------------------------------------------
+# Made while the command of the launch before is executed; here it takes a while (170:
+# sethostname), and is taken all the same: it serves as well as one begun now.
+ok "settle" ambit node settle
+warden=$(node_pid ambitd)
+strace -f -qq -o "$TAP_DIRECTORY/trace" -e trace=sethostname \
+	-e inject=sethostname:delay_enter=2000000 -p "$warden" &
+strace=$!
+timeout 20 sh -c 'while grep -qs "^TracerPid:[[:space:]]*0" "/proc/$1/status"; do :; done' sh "$warden"
+runs "a launch" 0 ambit_run plain true
+making=$(prepared)
+is "the next place is in the making" \
+	"$(for pid in $making; do cut -d' ' -f1 "/proc/$pid/syscall"; done | sort -u)" 170
+id=$(ambit run --profile plain --detach -- sleep 1000)
+like "and becomes the next agent" " $(echo "$making" | tr '\n' ' ')" " $(field "$id" pid) "
+kill "$strace"
+wait "$strace" 2>/dev/null
+ok "kill" ambit kill "$id" --reason test
 
 # ---- a place whose process was killed ------------------------------------------------
 ok "settle" ambit node settle
