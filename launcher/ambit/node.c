@@ -25,6 +25,7 @@
 #define START_MS 30000	/* a node that is not ready by then is refused */
 #define RESTART_MS 5000	/* how long a crashed node may take to come back */
 #define RETRY_MS 20
+#define ANSWER_MS 20000	/* a doctor on a slow machine takes a few seconds */
 
 static const char *node_root(void)
 {
@@ -328,6 +329,24 @@ int node_reach(struct client *client, const char *what, int status, int start)
 	}
 }
 
+/* Calls that wait for agents to end take as long as these do; any other that takes
+ * longer than ANSWER_MS has met a node that is stopped or stuck. */
+static int await_answer(const struct client *client, const char *method,
+			struct error *error)
+{
+	static const char *const patient[] = { "Retire", "Stop", "Settle" };
+	struct pollfd answer = { .fd = client->fd, .events = POLLIN };
+
+	for (size_t i = 0; i < sizeof(patient) / sizeof(patient[0]); i++)
+		if (!strcmp(method, patient[i]))
+			return 0;
+	if (poll(&answer, 1, ANSWER_MS) != 0)
+		return 0;
+	return error_set(error, ETIMEDOUT,
+			 "the node has not answered for %d s: ambitd is stopped or "
+			 "stuck; what was asked may still be done", ANSWER_MS / 1000);
+}
+
 int node_call(struct client *client, const char *what, const char *method,
 	      json_t *parameters, struct reply *ret_reply)
 {
@@ -338,7 +357,9 @@ int node_call(struct client *client, const char *what, const char *method,
 	 * its answer is there all the same. */
 	if (result == 0 || result == -EPIPE) {
 		error = (struct error){ 0 };
-		result = client_receive(client, 1, ret_reply, &error);
+		result = await_answer(client, method, &error);
+		if (result == 0)
+			result = client_receive(client, 1, ret_reply, &error);
 	}
 	if (result < 0)
 		return say_refusal(AMBIT_EXIT_FAILED, what, NULL, "%s",

@@ -85,6 +85,20 @@ refused "a launch whose process is stopped is refused" 125 "took too long" \
 is "it is ended, the others wait on" "$(kill -CONT $places 2>&1 | grep -c 'No such process')" 1
 ok "others are launched" until_launched
 
+# ---- a warden that is stopped: its callers are told, not kept ----------------------------
+ambit run --profile plain --name stays --detach -- sleep 600 >/dev/null
+kill -STOP "$(node_pid ambitd)"
+timeout 60 ambit ps >"$TAP_DIRECTORY/ps" 2>&1 &
+ps=$!
+refused "an order to a warden that is stopped" 1 "the node has not answered for 20 s" \
+	timeout 60 ambit kill stays --reason test
+wait "$ps"
+is "so is a question: status" $? 1
+like "and why" "$(cat "$TAP_DIRECTORY/ps")" "ambit: ps: the node has not answered for 20 s"
+kill -CONT "$(node_pid ambitd)"
+ok "it goes on, and does what was asked" \
+	timeout 20 sh -c 'while ambit ps | grep -q "^stays "; do :; done'
+
 # ---- a retirement outlives the warden -------------------------------------------------
 for how in "stubborn" "--profile stubborn"; do
 	mkfifo "$TAP_DIRECTORY/up"
