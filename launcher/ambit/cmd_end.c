@@ -82,7 +82,8 @@ static const char *nobody(const char *what, int unknown)
 	if (strcmp(what, "reload") == 0)
 		return "no agent lost an endpoint";
 	if (strcmp(what, "retire") != 0)
-		return "no agent was running";
+		return unknown ? "there is no profile file of that name, and no agent "
+				 "of it was running" : "no agent was running";
 	return unknown ? "there is no profile file of that name, and no agent of it "
 			 "was running; it launches none until it is reinstated" :
 			 "no agent of the profile was running; it launches none "

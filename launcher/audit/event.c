@@ -248,7 +248,8 @@ static void put_event_message(struct writer *writer, const struct about *about)
 	unsigned parts = about->row->parts;
 
 	writer_string_open(writer, "message");
-	writer_part_word(writer, words[event->kind]);
+	writer_part_word(writer, parts & LAYER && event->exit_code ?
+					 "layer missing" : words[event->kind]);
 	if (parts & (NODE_PROCESS | LAYER | EGRESS)) {
 		writer_part_word(writer, ": ");
 		writer_part_text(writer, "subject", SIZED(event->subject),

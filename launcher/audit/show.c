@@ -187,6 +187,18 @@ static const char *name_of(const json_t *record)
 	return ip;
 }
 
+/* The blocks that a name leads to only with `addresses` (ambit-profile(5)). */
+static int is_private(const char *ip)
+{
+	uint8_t a[16];
+
+	if (inet_pton(AF_INET, ip, a) == 1)
+		return a[0] == 10 || (a[0] == 172 && (a[1] & 0xf0) == 16) ||
+		       (a[0] == 192 && a[1] == 168) ||
+		       (a[0] == 100 && (a[1] & 0xc0) == 64);
+	return inet_pton(AF_INET6, ip, a) == 1 && (a[0] & 0xfe) == 0xfc;
+}
+
 /* Whether it can be copied into a profile: an agent may choose a path that would
  * bring entries of its own along. */
 static int is_plain(const char *name)
@@ -254,8 +266,11 @@ static void put_missing(FILE *out, const json_t *record)
 	fprintf(out, "\", ports: [%llu]", (unsigned long long)port);
 	if (is(protocol, "udp"))
 		fputs(", protocol: udp", out);
+	const char *ip = tool_text(record, "dst_endpoint.ip");
+	if (!is(known, ip) && is_private(ip))
+		fprintf(out, ", addresses: [\"%s\"]", ip);
 	putc('}', out);
-	if (!is(known, tool_text(record, "dst_endpoint.ip")))
+	if (!is(known, ip))
 		fputs("; or, where it is listed so, a new lookup: what was told has "
 		      "lapsed", out);
 }

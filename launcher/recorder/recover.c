@@ -97,8 +97,15 @@ static int open_segment(struct log *log, uint64_t first, int flags,
 	log_name(name, first);
 	OWN_FD fd = openat(log->directory, name,
 			   flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int code = errno;
+	if (fd < 0 && code == EACCES &&
+	    fstatat(log->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    status.st_uid != geteuid())
+		return error_set(error, code, "log: %s: it is uid %u's, not the "
+				 "recorder's (%u): was uid-range another?", name,
+				 status.st_uid, geteuid());
 	if (fd < 0)
-		return error_errno(error, errno, "log: %s", name);
+		return error_errno(error, code, "log: %s", name);
 	if (fstat(fd, &status) < 0)
 		return error_errno(error, errno, "log: %s", name);
 	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() ||

@@ -146,6 +146,8 @@ static int unpack_order(struct connection *connection, json_t *parameters,
 		calls_bad_parameter(connection, "agents, profile, all, reason");
 		return 0;
 	}
+	connection->unknown = order->profile &&
+			      !profiles_known(connection->warden, order->profile);
 	return names_good(connection, order->names);
 }
 
@@ -367,11 +369,18 @@ void calls_retire(struct connection *connection, json_t *parameters)
 		carry_out(connection, &order);
 	else if (!profile_name_good(order.profile))
 		calls_bad_parameter(connection, "profile");
-	else {
-		connection->unknown = !profiles_known(connection->warden,
-						      order.profile);
+	else
 		begin_retirement(connection, order.profile, order.reason, 1);
-	}
+}
+
+static void refuse_reinstate(struct connection *connection, const char *profile)
+{
+	struct error error = { 0 };
+
+	error_set(&error, EINVAL, "profile %s: it is not retired%s", profile,
+		  profiles_known(connection->warden, profile) ?
+			  "" : ", and there is no profile file of that name");
+	control_refuse(connection, error.text, "", AMBIT_EXIT_FAILED);
 }
 
 void calls_reinstate(struct connection *connection, json_t *parameters)
@@ -383,8 +392,7 @@ void calls_reinstate(struct connection *connection, json_t *parameters)
 	    !*reason || !profile_name_good(profile))
 		calls_bad_parameter(connection, "profile, reason");
 	else if (!state_retired(connection->warden, profile))
-		control_refuse(connection, "profile: it is not retired", "",
-			       AMBIT_EXIT_FAILED);
+		refuse_reinstate(connection, profile);
 	else
 		begin_retirement(connection, profile, reason, 0);
 }

@@ -2,6 +2,7 @@
 /* The node's settings: see config.h and ambitd(8). */
 #include "config.h"
 
+#include "accounts.h"
 #include "base/number.h"
 #include "base/own.h"
 #include "base/trusted.h"
@@ -228,7 +229,8 @@ int config_read(struct config *ret_config, struct error *error)
 	if (failed)
 		return failed;
 	snprintf(path, sizeof(path), "%s%s", config->root, AMBIT_NODE_FILE);
-	if (access(path, F_OK) < 0 && errno == ENOENT)
-		return 0;
-	return read_file(config, path, error);
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		failed = read_file(config, path, error);
+	return failed ? failed :
+			accounts_check(config->uid_first, config->uid_count, error);
 }

@@ -101,6 +101,16 @@ static int check_limits(const struct profile *profile, struct error *error)
 	return 0;
 }
 
+/* Before there is an agent that could be listed. */
+static int check_command(const struct profile *profile, const struct launch *launch,
+			 struct error *error)
+{
+	if (launch->command_count || profile->run.command_count)
+		return 0;
+	return error_set(error, EINVAL, "command: none was given, and the profile "
+			 "has none: give one behind --, or set run.command");
+}
+
 static int check_request(struct warden *warden, const struct launch *launch,
 			 struct error *error)
 {
@@ -132,9 +142,6 @@ static int copy_command(struct agent *agent, const struct launch *launch,
 	unsigned count = launch->command_count ? launch->command_count :
 						 profile->run.command_count;
 
-	if (!count)
-		return error_set(error, EINVAL, "command: none was given, and "
-				 "the profile has none: one behind -- was expected");
 	agent->command = calloc(count, sizeof(*agent->command));
 	if (!agent->command)
 		return error_errno(error, ENOMEM, "command");
@@ -410,6 +417,8 @@ int launch_begin(struct warden *warden, const struct launch *launch,
 		failed = error_set(error, EACCES, "profile %s: it is retired: "
 				   "ambit reinstate lets it launch again",
 				   compiled->profile->name);
+	if (!failed)
+		failed = check_command(compiled->profile, launch, error);
 	if (!failed)
 		failed = check_limits(compiled->profile, error);
 	if (!failed)

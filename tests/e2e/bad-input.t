@@ -366,6 +366,19 @@ resolvers: []|2:1|resolvers: 1 to 3 addresses were expected
 - a|2:1|keys with values were expected
 {[|2:2|key: a word was expected
 END
+# Agents would be somebody, and he could read the log.
+getent passwd nobody | grep -q ':65534:' || bail_out "nobody is not 65534"
+echo "uid-range: 65000-65600" >"$AMBIT_ROOT/etc/ambit/node.yaml"
+refused "node.yaml: a range with an account" 125 \
+	"uid-range: 65000-65600: nobody has uid 65534 (/etc/passwd)" ambit_run good true
+echo "uid-range: 65000-65500" >"$AMBIT_ROOT/etc/ambit/node.yaml"
+refused "node.yaml: another range than before" 125 \
+	"it is uid 2000000000's, not the recorder's (65000): was uid-range another?" ambit_run good true
+rm -r "$AMBIT_ROOT/var/lib/ambit" "$LOG"/*
+runs "node.yaml: a range beside it" 0 ambit_run good id -u
+ok "is the agent's" [ "$OUT" -ge 65000 -a "$OUT" -le 65500 ]
+ok "the node of that range ends" ambit node stop
+rm -r "$AMBIT_ROOT/var/lib/ambit" "$LOG"/*
 printf '# trust-domain: example.com\n\n' >"$AMBIT_ROOT/etc/ambit/node.yaml"
 runs "node.yaml: comments alone" 0 ambit_run good true
 rm "$AMBIT_ROOT/etc/ambit/node.yaml"
