@@ -153,9 +153,13 @@ void refused_note_lookup(struct refused *refused,
 	char text[AMBIT_REFUSED_SIZE] = "lookup of ";
 
 	if (lookup->result != AMBIT_LOOKUP_UNLISTED &&
-	    lookup->result != AMBIT_LOOKUP_WITHHELD)
+	    lookup->result != AMBIT_LOOKUP_WITHHELD &&
+	    lookup->result != AMBIT_LOOKUP_FAILED)
 		return;
 	append(text, lookup->name, strnlen(lookup->name, sizeof(lookup->name)));
+	/* Not the profile's fault: who reads it shall look elsewhere. */
+	if (lookup->result == AMBIT_LOOKUP_FAILED)
+		put_word(text, ": no resolver answered");
 	keep(refused, 1, text);
 }
 

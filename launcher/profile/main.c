@@ -207,6 +207,15 @@ static void print_layers(const struct plan_layers *layers)
 #undef LAYER_LINE
 }
 
+/* What is listed has to be there: the node mounts it. */
+static void print_absent(char *const *paths, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (access(paths[i], F_OK) < 0)
+			printf("\na launch would be refused: files: %s: %s\n", paths[i],
+			       strerror(errno));
+}
+
 static int cmd_explain(int count, char **which)
 {
 	OWN_LOADED loaded = { .profile = NULL };
@@ -228,6 +237,8 @@ static int cmd_explain(int count, char **which)
 	if (plan->refused)
 		printf("\n%zu of %zu clauses can't be enforced here: a launch would "
 		       "be refused\n", plan->refused, plan->row_count);
+	print_absent(loaded.profile->files.read, loaded.profile->files.read_count);
+	print_absent(loaded.profile->files.write, loaded.profile->files.write_count);
 	if (check_day(&loaded, &error) < 0)
 		printf("\na launch would be refused: %s\n", error.text);
 	return 0;

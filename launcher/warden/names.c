@@ -293,7 +293,8 @@ void names_lookup(struct warden *warden, struct ambit_lookup *lookup)
 		else
 			note(agent, lookup);
 		if (lookup->result == AMBIT_LOOKUP_UNLISTED ||
-		    lookup->result == AMBIT_LOOKUP_WITHHELD)
+		    lookup->result == AMBIT_LOOKUP_WITHHELD ||
+		    lookup->result == AMBIT_LOOKUP_FAILED)
 			agent->asked_in_vain = 1;
 		/* Not recorded: not answered.  What was admitted meanwhile is
 		 * known to nobody and passes. */

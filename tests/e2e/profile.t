@@ -187,6 +187,8 @@ run "$profile" check "$work/socket.yaml"
 says "a socket below /var/run" err '7:15: egress[0].to: /var/run/x: lies in /var/run, a link: its target /run was expected'
 sample socket.yaml 'egress: [{to: "unix:/run/x"}]' && run "$profile" explain "$work/socket.yaml"
 says "one below /run: explained" out 'the socket alone is mounted, by /var/run too'
+sample absent.yaml 'files: {read: [/opt/no-such-place]}' && run "$profile" explain "$work/absent.yaml"
+says "a listed path that is not there: explained" out 'a launch would be refused: files: /opt/no-such-place: No such file'
 sample sockets.yaml 'egress:' "$(for i in 1 2 3 4 5 6 7 8; do echo "  - {to: \"unix:/run/$i\"}"; done)"
 run "$profile" check "$work/sockets.yaml"
 is "eight sockets below /run" 0 $?

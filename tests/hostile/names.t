@@ -116,6 +116,8 @@ inside "$WORK/lookups" many silent.evil.test 2
 is "the same question many times: each is answered as it was spelled" "$OUT" "20 of 20"
 is "… and it is asked for once, and once more" "$(wc -l <"$DNS_LOG")" 2
 is "… each was recorded" "$(record | grep -c 'lookup silent.evil.test')" 20
+run ambit run --profile bounded -- "$WORK/lookup" silent.evil.test 7000 4
+like "… whoever started it is told why" "$ERR" "refused (lookup of silent.evil.test: no resolver answered)"
 : >"$DNS_LOG"
 inside "$WORK/lookups" many silent#.evil.test 2
 is "many questions at once" "$OUT" "20 of 20"

@@ -35,3 +35,10 @@ if ! { apt-get update -q && apt-get install -q -y --no-install-recommends $missi
 	exit 1
 fi
 rm -f "$log"
+# Nor at the next start of the machine: a server that nobody asked for would listen.
+case "$missing " in
+*" nginx-light "*)
+	update-rc.d nginx disable
+	rm -f /etc/systemd/system/multi-user.target.wants/nginx.service
+	;;
+esac

@@ -118,7 +118,7 @@ static void check_lookups(void)
 	char name[AMBIT_TEXT_SIZE] = "";
 
 	names(&refused, "crm.test", AMBIT_LOOKUP_ANSWERED);
-	names(&refused, "gone.test", AMBIT_LOOKUP_FAILED);
+	names(&refused, "odd.test", AMBIT_LOOKUP_TYPE);
 	is_int(refused.count, 0, "answered, or not for want of an entry");
 	names(&refused, "evil.test", AMBIT_LOOKUP_UNLISTED);
 	names(&refused, "evil.test", AMBIT_LOOKUP_UNLISTED);
@@ -127,9 +127,13 @@ static void check_lookups(void)
 	is_int((int)refused.noted, 0, "which are no attempts of the kernel's");
 	is_string(refused.texts[0], "lookup of evil.test", "unlisted");
 	is_string(refused.texts[1], "lookup of inner.test", "withheld");
+	names(&refused, "gone.test", AMBIT_LOOKUP_FAILED);
+	is_string(refused.texts[2], "lookup of gone.test: no resolver answered",
+		  "no profile's fault");
 	memset(name, 'y', sizeof(name) - 1);
-	names(&refused, name, AMBIT_LOOKUP_UNLISTED);
-	is_int((int)strlen(refused.texts[2]), AMBIT_REFUSED_SIZE - 1, "a long name");
+	memset(&refused, 0, sizeof(refused));
+	names(&refused, name, AMBIT_LOOKUP_FAILED);
+	is_int((int)strlen(refused.texts[0]), AMBIT_REFUSED_SIZE - 1, "a long name");
 }
 
 int main(void)
