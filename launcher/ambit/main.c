@@ -89,7 +89,8 @@ int main(int argc, char **argv)
 		return AMBIT_EXIT_USAGE;
 	}
 	const char *name = argv[1];
-	if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+	    strcmp(name, "help") == 0) {
 		/* help COMMAND is COMMAND --help. */
 		char help[] = "--help", *words[] = { help, NULL };
 		for (size_t i = 0; argc > 2 && i < COMMAND_COUNT; i++)
@@ -98,7 +99,8 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return say_finish(0);
 	}
-	if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0 ||
+	    strcmp(name, "version") == 0) {
 		puts("ambit " AMBIT_VERSION);
 		return say_finish(0);
 	}
