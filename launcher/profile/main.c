@@ -60,31 +60,57 @@ static int shipped(char path[PATH_MAX], const char *name)
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		int used = snprintf(path, PATH_MAX, "%s/%s/%s.yaml", self, places[i],
 				    name);
-		if (used > 0 && used < PATH_MAX && access(path, F_OK) == 0)
-			return 1;
+		OWN_MEMORY char *shown = used > 0 && used < PATH_MAX ?
+						 realpath(path, NULL) : NULL;
+		if (!shown)
+			continue;
+		snprintf(path, PATH_MAX, "%s", shown);
+		return 1;
 	}
 	return 0;
+}
+
+/* Of node.yaml, where there is one.  What is wrong with it is the node's to say. */
+static void profile_directory(const char *root, char path[PATH_MAX])
+{
+	OWN_MEMORY char *text = NULL;
+	struct source_node *node = NULL;
+	struct error ignored = { 0 };
+	size_t length = 0;
+
+	snprintf(path, PATH_MAX, "%s%s", root, AMBIT_NODE_FILE);
+	int failed = untrusted_read(path, PROFILE_BYTES, &text, &length, &ignored);
+	if (!failed)
+		failed = source_read(path, text, length, &node, &ignored);
+	snprintf(path, PATH_MAX, "%s%s", root, AMBIT_PROFILE_DIRECTORY);
+	int is_mapping = !failed && node->kind == SOURCE_MAPPING;
+	for (const struct source_node *at = is_mapping ? node->first : NULL; at;
+	     at = at->next)
+		if (!strcmp(at->key, "profile-directory") && at->kind == SOURCE_SCALAR)
+			snprintf(path, PATH_MAX, "%s%s", root, at->text);
+	source_free(node);
 }
 
 /* A NAME is looked for as the node does, anything else is a path. */
 static int find(const char *which, char path[PATH_MAX], struct error *error)
 {
 	const char *root = getenv("AMBIT_ROOT");
+	char directory[PATH_MAX];
 
 	if (word_name(which) < 0) {
 		if (snprintf(path, PATH_MAX, "%s", which) >= PATH_MAX)
 			return error_errno(error, ENAMETOOLONG, "profile");
 		return 0;
 	}
-	int used = snprintf(path, PATH_MAX, "%s%s/%s.yaml", root ? root : "",
-			    AMBIT_PROFILE_DIRECTORY, which);
+	profile_directory(root ? root : "", directory);
+	int used = snprintf(path, PATH_MAX, "%s/%s.yaml", directory, which);
 	if (used > 0 && used < PATH_MAX && access(path, F_OK) == 0)
 		return 0;
 	if (shipped(path, which))
 		return 0;
-	return error_set(error, ENOENT, "profile %s: no %s.yaml in %s%s nor among "
+	return error_set(error, ENOENT, "profile %s: no %s.yaml in %s nor among "
 			 "the shipped ones; a file is given with a / or its .yaml",
-			 which, which, root ? root : "", AMBIT_PROFILE_DIRECTORY);
+			 which, which, directory);
 }
 
 static int digest(struct loaded *loaded, struct error *error)

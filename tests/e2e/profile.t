@@ -289,6 +289,11 @@ says "the machine's own comes first" out "$work/root/etc/ambit/profiles/offline.
 run "$profile" check nobody-has-this
 is "an unknown name" 1 $?
 says "and where it was looked for" err 'nor among the shipped ones'
+mkdir -p "$work/root/etc/ambit" "$work/root/srv/own"
+echo 'profile-directory: /srv/own' >"$work/root/etc/ambit/node.yaml"
+sed 's/^name: .*/name: elsewhere/' "$work/good.yaml" >"$work/root/srv/own/elsewhere.yaml"
+AMBIT_ROOT=$work/root run "$profile" check elsewhere
+says "in the node's own directory of profiles" out "$work/root/srv/own/elsewhere.yaml: ok elsewhere"
 
 # ---- syscalls --------------------------------------------------------------
 run "$profile" syscalls
