@@ -12,6 +12,7 @@
 #include <ambit/node.h>
 #include <limits.h>
 #include <string.h>
+#include <time.h>
 
 struct paths {
 	char log[PATH_MAX], socket[PATH_MAX];
@@ -19,7 +20,7 @@ struct paths {
 
 static void command_error(const struct error *error)
 {
-	fprintf(stderr, "ambit-audit: %s\n", error->text);
+	fprintf(stderr, "ambit: audit: %s\n", error->text);
 }
 
 static int find_paths(struct paths *paths)
@@ -181,28 +182,31 @@ static const struct command {
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 
-/* Where an option's value goes; exactly one of the three. */
+/* Where an option's value goes; --from has a flag beside it. */
 struct option_row {
 	const char *name;
 	unsigned needs;
-	size_t flag, number, text;	/* offset + 1 into struct tool_show */
+	size_t flag, number, text, time; /* offset + 1 into struct tool_show */
 };
 
 #define PLACE(member) (offsetof(struct tool_show, member) + 1)
 
 static const struct option_row options[] = {
-	{ "-f", OPTION_FOLLOW, 0, 0, 0 },
-	{ "--follow", OPTION_FOLLOW, 0, 0, 0 },
-	{ "--no-follow", OPTION_FOLLOW, PLACE(no_follow), 0, 0 },
-	{ "--from", OPTION_FROM, PLACE(from_given), PLACE(from), 0 },
-	{ "--to", OPTION_TO, 0, PLACE(to), 0 },
-	{ "-n", OPTION_LINES, 0, PLACE(lines), 0 },
-	{ "--lines", OPTION_LINES, 0, PLACE(lines), 0 },
-	{ "--json", OPTION_JSON, PLACE(json), 0, 0 },
-	{ "--agent", OPTION_FILTER, 0, 0, PLACE(agent) },
-	{ "--profile", OPTION_FILTER, 0, 0, PLACE(profile) },
-	{ "--task", OPTION_FILTER, 0, 0, PLACE(task) },
-	{ "--denied", OPTION_FILTER, PLACE(denied), 0, 0 },
+	{ "-f", OPTION_FOLLOW, 0, 0, 0, 0 },
+	{ "--follow", OPTION_FOLLOW, 0, 0, 0, 0 },
+	{ "--no-follow", OPTION_FOLLOW, PLACE(no_follow), 0, 0, 0 },
+	{ "--from", OPTION_FROM, PLACE(from_given), PLACE(from), 0, 0 },
+	{ "--to", OPTION_TO, 0, PLACE(to), 0, 0 },
+	{ "-n", OPTION_LINES, 0, PLACE(lines), 0, 0 },
+	{ "--lines", OPTION_LINES, 0, PLACE(lines), 0, 0 },
+	{ "--json", OPTION_JSON, PLACE(json), 0, 0, 0 },
+	{ "--agent", OPTION_FILTER, 0, 0, PLACE(agent), 0 },
+	{ "--profile", OPTION_FILTER, 0, 0, PLACE(profile), 0 },
+	{ "--task", OPTION_FILTER, 0, 0, PLACE(task), 0 },
+	{ "--denied", OPTION_FILTER, PLACE(denied), 0, 0, 0 },
+	/* tail begins there, too. */
+	{ "--since", OPTION_FILTER, PLACE(from_given), 0, 0, PLACE(since) },
+	{ "--until", OPTION_FILTER, 0, 0, 0, PLACE(until) },
 };
 
 static void print_usage(FILE *to)
@@ -211,7 +215,9 @@ static void print_usage(FILE *to)
 		fprintf(to, "%s ambit audit %s %s\n",
 			i ? "      " : "usage:", commands[i].name,
 			commands[i].usage);
-	fputs("filters: --agent ID|NAME  --profile NAME  --task ID  --denied\n", to);
+	fputs("filters: --agent ID|NAME  --profile NAME  --task ID  --denied\n"
+	      "         --since TIME  --until TIME  (15m, 2h, 7d ago; 2026-01-31; "
+	      "2026-01-31T12:00:00Z)\n", to);
 }
 
 static int usage(void)
@@ -222,7 +228,7 @@ static int usage(void)
 
 static int usage_error(const char *what, const char *word)
 {
-	fprintf(stderr, "ambit-audit: %s: %s\n", word, what);
+	fprintf(stderr, "ambit: audit: %s: %s\n", word, what);
 	return usage();
 }
 
@@ -235,10 +241,19 @@ static const struct option_row *option_find(const struct command *command,
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
 		if (!strncmp(options[i].name, word, length) &&
 		    !options[i].name[length] &&
-		    (!word[length] || options[i].number || options[i].text) &&
+		    (!word[length] || options[i].number || options[i].text ||
+		     options[i].time) &&
 		    options[i].needs & command->options)
 			return &options[i];
 	return NULL;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Reads one option.  Returns how many words it took, 0 if it is wrong. */
@@ -251,10 +266,15 @@ static int option_take(const struct option_row *row, char **words,
 
 	if (row->flag)
 		*(int *)(void *)(base + row->flag - 1) = 1;
-	if (!row->number && !row->text)
+	if (!row->number && !row->text && !row->time)
 		return 1;
 	if (!value)
 		return 0;
+	if (row->time && tool_when(value, now_ms(), (uint64_t *)(void *)(
+						 base + row->time - 1)) < 0)
+		return 0;
+	if (row->time)
+		return behind ? 1 : 2;
 	if (row->text)
 		*(const char **)(void *)(base + row->text - 1) = value;
 	else if (number_parse(value, strlen(value),
@@ -266,7 +286,8 @@ static int option_take(const struct option_row *row, char **words,
 
 int main(int count, char **words)
 {
-	struct tool_show show = { .to = UINT64_MAX, .lines = 10 };
+	struct tool_show show = { .to = UINT64_MAX, .until = UINT64_MAX,
+				  .lines = 10 };
 	const struct command *command = NULL;
 	struct paths paths;
 
@@ -292,12 +313,13 @@ int main(int count, char **words)
 		int took = option_take(row, words + i, &show);
 		if (!took)
 			return usage_error(row->text ? "a value was expected" :
-							"a number was expected",
+					   row->time ? "a time was expected" :
+						       "a number was expected",
 					   words[i]);
 		i += took;
 	}
 	if (find_paths(&paths) < 0) {
-		fputs("ambit-audit: AMBIT_ROOT: too long\n", stderr);
+		fputs("ambit: audit: AMBIT_ROOT: too long\n", stderr);
 		return AMBIT_EXIT_USAGE;
 	}
 	return command->run(&paths, &show);

@@ -100,7 +100,9 @@ int tool_wanted(const struct tool_show *show, const json_t *record)
 	uint64_t sequence = tool_number(record, "metadata.sequence");
 
 	remember(record);
-	if (sequence < show->from || sequence > show->to)
+	uint64_t time = tool_number(record, "time");
+	if (sequence < show->from || sequence > show->to ||
+	    time < show->since || time > show->until)
 		return 0;
 	if (show->agent &&
 	    !is(show->agent, tool_text(record, "metadata.correlation_uid")) &&

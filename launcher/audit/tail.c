@@ -202,7 +202,7 @@ int tool_tail(const char *directory, const char *socket_path,
 		end = show->from;
 	OWN_FD fd = connect_pipe(socket_path, end, &none);
 	if (fd == -ENOENT || fd == -ECONNREFUSED) {
-		fputs("ambit-audit: no node runs: nothing to follow\n", stderr);
+		fputs("ambit: audit: no node is running: nothing to follow\n", stderr);
 		return 0;
 	}
 	if (fd < 0) {
@@ -211,6 +211,6 @@ int tool_tail(const char *directory, const char *socket_path,
 	}
 	result = follow(fd, show, error);
 	if (!result)
-		fputs("ambit-audit: the node ended\n", stderr);
+		fputs("ambit: audit: the node ended\n", stderr);
 	return result;
 }

@@ -48,6 +48,7 @@ struct tool_show {
 	int denied;		/* only what was refused */
 	int json;		/* the line itself */
 	uint64_t from, to;	/* sequences, to is inclusive */
+	uint64_t since, until;	/* milliseconds since the epoch, both inclusive */
 	uint64_t lines;		/* tail: how many to begin with */
 	int from_given, no_follow;
 };
@@ -62,6 +63,10 @@ void tool_print(FILE *out, const json_t *record);
 /* Shows one line if it is wanted.  Returns 1 if it was, 0, or -EBADMSG. */
 int tool_show_line(FILE *out, const struct tool_show *show, const char *line,
 		   size_t length);
+
+/* A time as people write it, in UTC: 2026-01-31, 2026-01-31T12:00, …:00:30Z, …:30.125Z;
+ * or so long before now: 90s, 15m, 2h, 7d.  Returns 0 or -EINVAL. */
+int tool_when(const char *text, uint64_t now_ms, uint64_t *ret_ms);
 
 /* Member `path` ("metadata.uid") of a record, or NULL. */
 const json_t *tool_member(const json_t *record, const char *path);

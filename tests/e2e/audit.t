@@ -80,6 +80,29 @@ like "who, what for, by which rules" "$OUT" '"T-77"' 'spiffe://' 'agent/recorded
 unlike "no secret is in the log" "$(cat "$LOG"/* 2>/dev/null)" "PRIVATE KEY"
 unlike "no argument is in the log" "$(cat "$LOG"/* 2>/dev/null)" "import socket"
 
+# By time, as lines begin with it.
+ALL=$(ambit audit show)
+TIME=$(printf '%s\n' "$ALL" | sed -n '$s/ .*//p') # of the newest line
+is "since the newest record" "$(ambit audit show --since "$TIME")" \
+	"$(printf '%s\n' "$ALL" | awk -v time="$TIME" '$1 >= time')"
+is "until it" "$(ambit audit show --until "$TIME")" "$ALL"
+is "until an hour ago" "$(ambit audit show --until 1h)" ""
+is "since an hour ago" "$(ambit audit show --since=1h)" "$ALL"
+is "since a day" "$(ambit audit show --since 2026-01-31)" "$ALL"
+is "tail begins there" "$(ambit audit tail --no-follow --since 1h)" "$ALL"
+while read -r word; do
+	run ambit audit show --since "$word"
+	like "no time: $word" "$STATUS $ERR" "2 ambit: audit: --since: a time was expected"
+done <<'TABLE'
+yesterday
+2026-13-01
+2026-01-31T12
+2026-01-31T12:00:00.5Z
+1w
+m
+2026-01-31T12:00:00Zx
+TABLE
+
 # Launches that were refused, with the reason.
 run ambit_run no-such-profile true
 profile expired

@@ -445,7 +445,7 @@ like "$line" '"sequence":1' "and follows"
 say eof
 is "$(cat <&8)" "" "to the end of the node"
 exec 8<&-
-is "$(cat "$root/said")" "ambit-audit: the node ended" "and says so"
+is "$(cat "$root/said")" "ambit: audit: the node ended" "and says so"
 finish
 
 # ---- rotation ---------------------------------------------------------------------------------
