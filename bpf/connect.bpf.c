@@ -26,9 +26,10 @@ static __always_inline void put_remote(struct bpf_sock_addr *ctx, int six,
 
 /*
  * C libraries sort the addresses of a name by what connecting a UDP socket to each
- * tells of the way there (RFC 6724), with the port that TCP is meant for, or with
- * none.  It sends nothing, and a datagram that is sent all the same is judged and
- * recorded at the wall: so it is let be where any entry leads to the address.
+ * tells of the way there (RFC 6724), with the port that TCP is meant for, with none,
+ * or with one of their own (sorts_at).  It sends nothing, and a datagram that is
+ * sent all the same is judged and recorded at the wall: so it is let be where any
+ * entry leads to the address.
  */
 static __always_inline int is_sorting(const struct ambit_policy *policy,
 				      const struct attempt *attempt)

@@ -64,7 +64,7 @@ struct search {
 	__u8 exact;		/* only a rule for the one address counts */
 	__u8 shortest;		/* prefix of a rule that may match */
 	__u8 missed;		/* a block would have matched */
-	__u8 sorts;		/* either protocol; and of port 0 any port */
+	__u8 sorts;		/* either protocol; and sorts_at() any port */
 	__u8 found;
 	__u8 pin_count;
 	__u16 rule;
@@ -119,6 +119,13 @@ static __always_inline long match_name(struct search *search,
 	return take_rule(search, rule);
 }
 
+/* What C libraries (0), Go (9) and musl (65535) ask the way to, of whatever port the
+ * name was looked up for: see is_sorting(). */
+static __always_inline int sorts_at(__u16 port)
+{
+	return port == 0 || port == 9 || port == 65535;
+}
+
 static long match_rule(__u32 index, struct search *search)
 {
 	if (index >= AMBIT_RULES)
@@ -129,7 +136,7 @@ static long match_rule(__u32 index, struct search *search)
 	     !(rule->flags & AMBIT_RULE_NAME)))
 		return 0;
 	if ((search->port < rule->port_low || search->port > rule->port_high) &&
-	    (search->port || !search->sorts))
+	    !(search->sorts && sorts_at(search->port)))
 		return 0;
 	if (rule->flags & AMBIT_RULE_NAME)
 		return match_name(search, rule);

@@ -347,8 +347,10 @@ int names_admitted(struct names *names, const struct ambit_admitted_names *what)
 	with->ttl = what->ttl;
 	int withheld = what->result == AMBIT_LOOKUP_WITHHELD;
 	int good = what->result == AMBIT_LOOKUP_ANSWERED;
+	/* The name is there: that it is not would take its other family away, too
+	 * (musl believes the first answer that says so). */
 	answer(names, &asked->guest, &asked->question,
-	       good ? DNS_NOERROR : withheld ? DNS_NXDOMAIN : DNS_SERVFAIL,
+	       good || withheld ? DNS_NOERROR : DNS_SERVFAIL,
 	       good ? with : NULL, withheld ? DNS_BLOCKED : DNS_NO_EXTENDED);
 	drop(asked);
 	return 0;

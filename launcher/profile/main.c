@@ -234,12 +234,22 @@ static void print_layers(const struct plan_layers *layers)
 }
 
 /* What is listed has to be there: the node mounts it. */
-static void print_absent(char *const *paths, unsigned count)
+static void print_absent(const char *path)
 {
-	for (unsigned i = 0; i < count; i++)
-		if (access(paths[i], F_OK) < 0)
-			printf("\na launch would be refused: files: %s: %s\n", paths[i],
-			       strerror(errno));
+	if (access(path, F_OK) < 0)
+		printf("\na launch would be refused: files: %s: %s\n", path,
+		       strerror(errno));
+}
+
+static void print_all_absent(const struct profile *profile)
+{
+	for (unsigned i = 0; i < profile->files.read_count; i++)
+		print_absent(profile->files.read[i]);
+	for (unsigned i = 0; i < profile->files.write_count; i++)
+		print_absent(profile->files.write[i]);
+	for (unsigned i = 0; i < profile->egress_count; i++)
+		if (profile->egress[i].kind == PROFILE_ENDPOINT_UNIX)
+			print_absent(profile->egress[i].to + strlen("unix:"));
 }
 
 static int cmd_explain(int count, char **which)
@@ -263,8 +273,7 @@ static int cmd_explain(int count, char **which)
 	if (plan->refused)
 		printf("\n%zu of %zu clauses can't be enforced here: a launch would "
 		       "be refused\n", plan->refused, plan->row_count);
-	print_absent(loaded.profile->files.read, loaded.profile->files.read_count);
-	print_absent(loaded.profile->files.write, loaded.profile->files.write_count);
+	print_all_absent(loaded.profile);
 	if (check_day(&loaded, &error) < 0)
 		printf("\na launch would be refused: %s\n", error.text);
 	return 0;

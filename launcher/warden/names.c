@@ -248,7 +248,8 @@ static uint32_t judge(struct agent *agent, struct ambit_lookup *lookup)
 	lookup->withheld = lookup->count - kept;
 	lookup->count = kept;
 	if (!kept)
-		lookup->rcode = failed ? 2 : 3;
+		/* As the porter tells the agent: names_admitted(). */
+		lookup->rcode = lookup->result == AMBIT_LOOKUP_WITHHELD ? 0 : 2;
 	return mask;
 }
 

@@ -300,6 +300,12 @@ static void test_sorting(struct bounded *agent)
 	is_int(bounded_do(agent, kept_send, NULL, 0, 4) < 0, 1,
 	       "sorting: and nothing goes there");
 	records_read();
+	ok(bounded_do(agent, kept_connect, SERVER, 65535, 4) == 0 &&
+	   bounded_do(agent, kept_connect, SERVER, 9, 4) == 0 &&
+	   records_read() == 0, "sorting: ports of Go and musl: no record");
+	sent.port = 9;
+	judged(agent, bounded_do(agent, kept_send, NULL, 0, 4), &sent, "sorting: a send to one");
+	sent.port = TCP_PORT;
 	ok(bounded_do(agent, kept_connect, SERVER, TCP_PORT, 4) == 0 &&
 	   records_read() == 0, "sorting: a port listed for TCP: no record");
 	judged(agent, bounded_do(agent, kept_send, NULL, 0, 4), &sent,

@@ -17,7 +17,7 @@ dns_dnsmasq "$NET4.2" --host-record="crm.test,$NET4.3,$PUBLIC6::3" --host-record
 	--host-record="blob.test,$NET4.3" --host-record="secret.test,$NET4.3" \
 	--host-record="in.test,$NET6:3" --host-record="moved.test,$NET6:2" \
 	--host-record="mixed.test,$NET6:2,$NET4.3" --host-record="node.test,$NET6:1" \
-	--host-record="meta.test,fd00:ec2::254" --host-record="bare.test,$NET6:3"
+	--host-record="half.test,$NET4.3,fd00:dead::1" --host-record="meta.test,fd00:ec2::254" --host-record="bare.test,$NET6:3"
 dns_node "$NET4.2"
 node_start
 net_serve python3 tests/lib/echo.py "tcp:$NET4.3:7000" "tcp:[$PUBLIC6::3]:7000" \
@@ -67,7 +67,8 @@ egress:
   - {to: \"*.blob.test\", ports: [7000], tls: \"off\"}
   - {to: gone.test, ports: [7000], tls: \"off\"}
   - {to: crm.test, ports: [443]}
-  - {to: only4.test, ports: [443]}"
+  - {to: only4.test, ports: [443]}
+  - {to: half.test, ports: [7000], tls: \"off\"}"
 profile unnamed "files: {read: [$WORK]}"
 
 inside() {
@@ -95,6 +96,12 @@ musl|Name does not resolve|$WORK/musl
 Go|no such host|$WORK/go
 c-ares of Node|ENOTFOUND|/usr/bin/node $WORK/node.js
 TABLE
+# One family is withheld, the other is there: not even its address sorting is refused.
+for program in glibc musl go; do
+	run ambit run --profile named --name "half-$program" -- "$WORK/$program" half.test 7000
+	is "$program: a name with a private address beside a public one" "$OUT$ERR" \
+		"connected $NET4.3ambit: half-$program: refused (lookup of half.test): ambit audit show --agent $(ambit ps --all --json | sed -n "s/.*\"id\":\"\([^\"]*\)\",\"name\":\"half-$program\".*/\1/p")"
+done
 inside "$WORK/glibc" only6.test 7000
 is "an IPv6 address" "$OUT" "connected $PUBLIC6::3"
 inside "$WORK/glibc" crm.test 7000 4
@@ -157,11 +164,11 @@ while IFS='|' read -r what answer record asks; do
 done <<TABLE
 a listed address|connected $NET6:3|allowed connect in.test=[$NET6:3]:7000/tcp egress[1]|in.test 7000
 it is not admitted for the entry without|connect: Operation not permitted|DENIED  connect [$NET6:3]:7001/tcp|in.test 7001
-an address that is not listed|Name or service not known|DENIED  lookup moved.test AAAA egress[3]|moved.test 7000
+an address that is not listed|No address associated with hostname|DENIED  lookup moved.test AAAA egress[3]|moved.test 7000
 of two the public one|connected $NET4.3|allowed connect mixed.test=$NET4.3:7000/tcp egress[4]|mixed.test 7000
-the node's own, in a listed block|Name or service not known|DENIED  lookup node.test AAAA egress[5]|node.test 7000
-metadata, in a listed block|Name or service not known|DENIED  lookup meta.test AAAA egress[6]|meta.test 7000
-no addresses: another name's do not count|Name or service not known|DENIED  lookup bare.test AAAA egress[7]|bare.test 7000
+the node's own, in a listed block|No address associated with hostname|DENIED  lookup node.test AAAA egress[5]|node.test 7000
+metadata, in a listed block|No address associated with hostname|DENIED  lookup meta.test AAAA egress[6]|meta.test 7000
+no addresses: another name's do not count|No address associated with hostname|DENIED  lookup bare.test AAAA egress[7]|bare.test 7000
 TABLE
 web() {
 	run ambit run --quiet --profile internal --name "agent-$((AGENT += 1))" -- \

@@ -91,7 +91,7 @@ another name in the hello|crm.test|secret.test|ConnectionAbortedError|the TLS se
 plain text|crm.test||ConnectionAbortedError|the entry asks for TLS and this is none
 a wildcard, and the name it led from|one.blob.test|one.blob.test|served|allowed lookup one.blob.test A egress[1]
 a name that is not listed|secret.test|secret.test|Name or service not known|DENIED  lookup secret.test
-a private address for a listed name|inside.test|inside.test|Name or service not known|inside.test
+a private address for a listed name|inside.test|inside.test|No address associated with hostname|inside.test
 an address, without a lookup|$NET4.3|crm.test|PermissionError|DENIED  connect $NET4.3:443/tcp
 TABLE
 run ambit run --profile named --name sorts -- python3 -c '
